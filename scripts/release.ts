@@ -11,11 +11,14 @@
 import { parseArgs } from "node:util";
 import { createProgram } from "../cli/app.ts";
 import { processContext } from "../cli/context.ts";
+import { digestOf } from "../registry/oci/digest.ts";
+import { archiveName, platformOf } from "../registry/release/platform_archive.ts";
 import { VERSION } from "../runtime/base/version.ts";
-import { findProgram } from "../tests/support/programs.ts";
+import { findProgram } from "../runtime/base/program_path.ts";
+import type { RunHost } from "../runtime/run/run.ts";
 import { type Entry, tarGz, zip } from "./release/archive.ts";
 import { compareVersions, readBinaryFormat } from "./release/binary_format.ts";
-import { notices, npmPackages, sbom } from "./release/contents.ts";
+import { notices, type NpmPackage, npmPackages, sbom } from "./release/contents.ts";
 import { librariesHere, writeImage } from "./release/image.ts";
 import { installScripts } from "./release/install_scripts.ts";
 import { LINUX_FORMATS, nfpmConfig } from "./release/linux_packages.ts";
@@ -24,7 +27,7 @@ import { releaseNotes } from "./release/notes.ts";
 import { platformFiles, platformPackage, wrapperFiles } from "./release/npm_wrapper.ts";
 import { homebrewFormula, krewManifest, scoopManifest, wingetManifests } from "./release/package_managers.ts";
 import { archiveDirectory, type Release, type ReleasedArchive } from "./release/release.ts";
-import { archiveName, binaryName, programName, type Target, TARGETS } from "./release/targets.ts";
+import { binaryName, programName, type Target, TARGETS } from "./release/targets.ts";
 
 const ROOT = new URL("..", import.meta.url);
 const SHELLS = [["bash", "krew-wasm.bash"], ["zsh", "_krew-wasm"], ["fish", "krew-wasm.fish"], [
@@ -44,7 +47,7 @@ function checkBinary(target: Target, bytes: Uint8Array): void {
 }
 
 /** Files that are the same in all archives. */
-async function commonFiles(): Promise<Entry[]> {
+async function commonFiles(packages: readonly NpmPackage[]): Promise<Entry[]> {
   const text = async (path: string, name: string): Promise<Entry> => ({
     path: name,
     bytes: await Deno.readFile(new URL(path, ROOT)),
@@ -52,17 +55,14 @@ async function commonFiles(): Promise<Entry[]> {
   const entries = [await text("LICENSE", "LICENSE"), await text("README.md", "README.md")];
   const add = (path: string, content: string) =>
     entries.push({ path, bytes: new TextEncoder().encode(content) });
-  add("THIRD_PARTY_NOTICES.txt", notices(await npmPackages(), Deno.version));
+  add("THIRD_PARTY_NOTICES.txt", notices(packages, Deno.version));
   let printed = "";
   const context = { ...processContext(), stdout: (text: string) => void (printed += text) };
-  const host = { recompile: unused, keep: unused, end: unused };
-  const program = createProgram(context, { code: 0 }, host as never);
+  const program = createProgram(context, { code: 0 }, NO_RUN);
   for (const [name, page] of manualPages(program, VERSION)) add(`man/man1/${name}`, page);
   for (const [shell, file] of SHELLS) {
     printed = "";
-    await createProgram(context, { code: 0 }, host as never).parseAsync(["completion", shell], {
-      from: "user",
-    });
+    await createProgram(context, { code: 0 }, NO_RUN).parseAsync(["completion", shell], { from: "user" });
     add(`completions/${file}`, printed);
   }
   return entries;
@@ -72,15 +72,20 @@ function unused(): never {
   throw new Error("not used by a release");
 }
 
-async function sha256(bytes: Uint8Array): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes.slice())).toHex();
+/** No plugin runs here. */
+const NO_RUN: RunHost = { recompile: unused, keep: unused, end: unused };
+
+/** A file's SHA-256 in hex. */
+function sha256(bytes: Uint8Array): string {
+  return digestOf(bytes).slice("sha256:".length);
 }
 
 /** Makes the release's files. */
 async function makeRelease(bin: string, out: string, repository: string): Promise<void> {
   await Deno.remove(out, { recursive: true }).catch(() => {});
   await Deno.mkdir(`${out}/manifests`, { recursive: true });
-  const common = await commonFiles();
+  const packages = await npmPackages();
+  const common = await commonFiles(packages);
   const archives: ReleasedArchive[] = [];
   const programs = new Map<Target, Uint8Array>();
   for (const target of TARGETS) {
@@ -93,9 +98,9 @@ async function makeRelease(bin: string, out: string, repository: string): Promis
       path: `${directory}/${entry.path}`,
     }));
     const packed = target.os === "windows" ? zip(entries) : await tarGz(entries);
-    const name = archiveName(target, VERSION);
+    const name = archiveName(VERSION, target);
     await Deno.writeFile(`${out}/${name}`, packed);
-    archives.push({ target, name, sha256: await sha256(packed) });
+    archives.push({ target, name, sha256: sha256(packed) });
     console.log(`${name} (${(packed.length / 1e6).toFixed(1)} MB)`);
   }
   const release: Release = { version: VERSION, repository, archives };
@@ -105,7 +110,7 @@ async function makeRelease(bin: string, out: string, repository: string): Promis
   await writeImages(release, programs, bin, out);
   await Deno.writeTextFile(
     `${out}/krew-wasm-${VERSION}.cdx.json`,
-    sbom(VERSION, await npmPackages(), Deno.version),
+    sbom(VERSION, packages, Deno.version),
   );
   await writeSums(out);
 }
@@ -147,7 +152,7 @@ async function writeLinuxPackages(
   common: readonly Entry[],
   out: string,
 ): Promise<void> {
-  const nfpm = findProgram("nfpm", [Deno.env.get("KREW_WASM_CLIENTS")]);
+  const nfpm = findProgram("nfpm");
   if (nfpm === undefined) return console.warn("without .deb and .rpm: nfpm is not on PATH");
   for (const [target, bytes] of programs) {
     if (target.os !== "linux") continue;
@@ -173,17 +178,16 @@ async function writeLinuxPackages(
   }
 }
 
-/** The image for this machine's architecture. The release workflow makes the other one on a machine of its own. */
+/** The image for this machine's architecture: only its own C library is here. */
 async function writeImages(
   release: Release,
   programs: ReadonlyMap<Target, Uint8Array>,
   bin: string,
   out: string,
 ): Promise<void> {
-  if (Deno.build.os !== "linux") return;
-  const arch = Deno.build.arch === "x86_64" ? "x64" : "arm64";
+  const here = platformOf();
   for (const [target, program] of programs) {
-    if (target.os !== "linux" || target.arch !== arch) continue;
+    if (target.os !== "linux" || here.os !== "linux" || target.arch !== here.arch) continue;
     const libraries = await librariesHere(`${bin}/${binaryName(target)}`);
     await writeImage(release, target, { program, libraries }, `${out}/image-${target.arch}`);
   }
@@ -193,7 +197,7 @@ async function writeImages(
 async function writeSums(out: string): Promise<void> {
   const lines: string[] = [];
   for await (const { name, isFile } of Deno.readDir(out)) {
-    if (isFile) lines.push(`${await sha256(await Deno.readFile(`${out}/${name}`))}  ${name}\n`);
+    if (isFile) lines.push(`${sha256(await Deno.readFile(`${out}/${name}`))}  ${name}\n`);
   }
   lines.sort((a, b) => a.slice(64) < b.slice(64) ? -1 : 1);
   await Deno.writeTextFile(`${out}/SHA256SUMS`, lines.join(""));

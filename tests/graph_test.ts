@@ -112,9 +112,11 @@ Deno.test("a plugin run loads no package, no node: module, no CLI and no registr
 });
 
 Deno.test("the build of a release imports nothing of the tests", async () => {
-  const modules = await graphOf("scripts/compile.ts");
-  assert.ok(modules.has(`${root}scripts/bundle/record.ts`));
-  assert.deepEqual([...modules.keys()].filter((specifier) => folder(specifier) === "tests"), []);
+  for (const [script, part] of [["compile", "bundle/record"], ["release", "release/archive"]]) {
+    const modules = await graphOf(`scripts/${script}.ts`);
+    assert.ok(modules.has(`${root}scripts/${part}.ts`));
+    assert.deepEqual([...modules.keys()].filter((specifier) => folder(specifier) === "tests"), []);
+  }
 });
 
 Deno.test("only the transport files open connections", async () => {

@@ -3,7 +3,7 @@
 import { Command } from "@commander-js/extra-typings";
 import { downloadFile, isNewer, isVersion, newestVersion } from "../../registry/release/find_release.ts";
 import { packageOwner } from "../../registry/release/package_owner.ts";
-import { archiveName, programIn } from "../../registry/release/platform_archive.ts";
+import { archiveName, platformOf, programIn } from "../../registry/release/platform_archive.ts";
 import { replaceProgram } from "../../registry/release/replace_program.ts";
 import { provenanceName, verifyRelease } from "../../registry/release/verify_release.ts";
 import { Transport } from "../../registry/oci/registry_transport.ts";
@@ -100,7 +100,7 @@ export async function selfUpdate(
       return context.stdout(`krew-wasm ${version} is the newest version\n`);
     }
     if (dryRun) return context.stdout(`krew-wasm ${version} would be replaced by ${next}\n`);
-    const name = archiveName(next);
+    const name = archiveName(next, platformOf());
     const progress = openProgress(context, false);
     const bytes = await downloadFile(place, next, name, progress.show);
     progress.end();

@@ -3,13 +3,25 @@
 import { AppError } from "../../runtime/base/errors.ts";
 import { listTar } from "../fleet/tar.ts";
 
-/** The name of an archive of a release. Pure. */
-export function archiveName(
-  version: string,
+/** A platform in the words of a release. */
+export interface Platform {
+  readonly os: "linux" | "macos" | "windows";
+  readonly arch: "x64" | "arm64";
+}
+
+/** The platform by Deno's words, which are also those of a target triple. Pure but for the default. */
+export function platformOf(
   { os, arch }: { readonly os: string; readonly arch: string } = Deno.build,
-): string {
-  const platform = `${os === "darwin" ? "macos" : os}-${arch === "x86_64" ? "x64" : "arm64"}`;
-  return `krew-wasm-${version}-${platform}.${os === "windows" ? "zip" : "tar.gz"}`;
+): Platform {
+  return {
+    os: os === "darwin" ? "macos" : os === "windows" ? os : "linux",
+    arch: arch === "x86_64" ? "x64" : "arm64",
+  };
+}
+
+/** The name of an archive of a release. Pure. */
+export function archiveName(version: string, { os, arch }: Platform): string {
+  return `krew-wasm-${version}-${os}-${arch}.${os === "windows" ? "zip" : "tar.gz"}`;
 }
 
 /**

@@ -14,8 +14,13 @@ const BLOCK = 512;
 const DATE = new Date("1980-01-01T00:00:00Z");
 
 /** A `.tar.gz` (POSIX ustar). Paths have at most 100 characters. */
-export async function tarGz(entries: readonly Entry[]): Promise<Uint8Array> {
-  const packed = new Blob([tar(entries)]).stream().pipeThrough(new CompressionStream("gzip"));
+export async function tarGz(entries: readonly Entry[]): Promise<Uint8Array<ArrayBuffer>> {
+  return await gzip(tar(entries));
+}
+
+/** Compresses bytes. The result depends on them alone. */
+export async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(packed).arrayBuffer());
 }
 

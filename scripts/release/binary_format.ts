@@ -1,9 +1,9 @@
 /** What the header of an executable file says: format, processor, and the oldest system that can load it. */
 
+import type { Platform } from "../../registry/release/platform_archive.ts";
+
 /** An executable file's format. */
-export interface BinaryFormat {
-  readonly os: "linux" | "macos" | "windows";
-  readonly arch: "x64" | "arm64";
+export interface BinaryFormat extends Platform {
   /** The oldest system that the header allows, in the words of targets.ts. For Windows the subsystem's version. */
   readonly needs: string;
   /** Whether a Mach-O file has a signature, which Apple's processors ask for. */

@@ -3,7 +3,8 @@
  * else. `skopeo copy oci:DIRECTORY docker://…` pushes it; no daemon is needed.
  */
 
-import { type Entry, tar, tarGz } from "./archive.ts";
+import { digestOf } from "../../registry/oci/digest.ts";
+import { type Entry, gzip, tar } from "./archive.ts";
 import type { Target } from "./targets.ts";
 import { homepage, type Release, SUMMARY } from "./release.ts";
 
@@ -60,12 +61,12 @@ export async function writeImage(
   ];
   await Deno.mkdir(`${directory}/blobs/sha256`, { recursive: true });
   const put = async (bytes: Uint8Array, mediaType: string) => {
-    const digest = await sha256(bytes);
-    await Deno.writeFile(`${directory}/blobs/sha256/${digest}`, bytes);
-    return { mediaType, digest: `sha256:${digest}`, size: bytes.length };
+    const digest = digestOf(bytes);
+    await Deno.writeFile(`${directory}/blobs/${digest.replace(":", "/")}`, bytes);
+    return { mediaType, digest, size: bytes.length };
   };
-  const layer = await tarGz(files);
-  const layers = [await put(layer, "application/vnd.oci.image.layer.v1.tar+gzip")];
+  const content = tar(files);
+  const layers = [await put(await gzip(content), "application/vnd.oci.image.layer.v1.tar+gzip")];
   const config = await put(
     encode(JSON.stringify({
       architecture: target.arch === "x64" ? "amd64" : "arm64",
@@ -82,7 +83,7 @@ export async function writeImage(
           "org.opencontainers.image.licenses": "Apache-2.0",
         },
       },
-      rootfs: { type: "layers", diff_ids: [`sha256:${await sha256(tar(files))}`] },
+      rootfs: { type: "layers", diff_ids: [digestOf(content)] },
     })),
     "application/vnd.oci.image.config.v1+json",
   );
@@ -101,10 +102,6 @@ export async function writeImage(
       manifests: [{ ...manifest, annotations }],
     }),
   );
-}
-
-async function sha256(bytes: Uint8Array): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes.slice())).toHex();
 }
 
 function encode(text: string): Uint8Array {

@@ -1,6 +1,7 @@
 /** A release: its version, where it lies, and its archives. */
 
-import { archiveName, type Target } from "./targets.ts";
+import { archiveName } from "../../registry/release/platform_archive.ts";
+import type { Target } from "./targets.ts";
 
 /** A release. */
 export interface Release {
@@ -41,5 +42,5 @@ export function archiveOf(release: Release, os: Target["os"], arch: Target["arch
 
 /** The directory in an archive. */
 export function archiveDirectory(target: Target, version: string): string {
-  return archiveName(target, version).replace(/\.(?:tar\.gz|zip)$/, "");
+  return archiveName(version, target).replace(/\.(?:tar\.gz|zip)$/, "");
 }

@@ -1,11 +1,11 @@
 /** The platforms of a release. Everything that a release contains is derived from this list. */
 
-/** A platform. */
-export interface Target {
+import type { Platform } from "../../registry/release/platform_archive.ts";
+
+/** A platform that is released. */
+export interface Target extends Platform {
   /** As `deno compile --target` and Rust name it. */
   readonly triple: string;
-  readonly os: "linux" | "macos" | "windows";
-  readonly arch: "x64" | "arm64";
   /** The oldest system that is supported. `deno task release` checks that the binary does not need a newer one. */
   readonly needs: string;
 }
@@ -27,9 +27,4 @@ export function binaryName({ os, arch }: Target): string {
 /** The name of the program in archives and packages. */
 export function programName({ os }: Target): string {
   return os === "windows" ? "krew-wasm.exe" : "krew-wasm";
-}
-
-/** The name of a target's archive. */
-export function archiveName(target: Target, version: string): string {
-  return `krew-wasm-${version}-${target.os}-${target.arch}.${target.os === "windows" ? "zip" : "tar.gz"}`;
 }

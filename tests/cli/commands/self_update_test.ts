@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { selfUpdate } from "../../../cli/commands/self_update.ts";
 import { processContext } from "../../../cli/context.ts";
 import { digestOf } from "../../../registry/oci/digest.ts";
-import { archiveName } from "../../../registry/release/platform_archive.ts";
+import { archiveName, platformOf } from "../../../registry/release/platform_archive.ts";
 import { builderOf, provenanceName } from "../../../registry/release/verify_release.ts";
 import { tarGz } from "../../../scripts/release/archive.ts";
 import { rootOf, TestSigstore } from "../../support/sigstore.ts";
@@ -14,7 +14,7 @@ const ISSUER = "https://token.actions.githubusercontent.com";
 /** A page with one release, and an old program beside which it is installed. */
 async function release({ identity = builderOf(REPOSITORY, "2.0.0"), says = "2.0.0", evil = false } = {}) {
   const sigstore = await TestSigstore.make();
-  const name = archiveName("2.0.0");
+  const name = archiveName("2.0.0", platformOf());
   const program = new TextEncoder().encode(`#!/bin/sh\necho "krew-wasm ${says} (test)"\n`);
   const archive = await tarGz([{ path: "krew-wasm-2.0.0/krew-wasm", bytes: program, executable: true }]);
   const statement = JSON.stringify({

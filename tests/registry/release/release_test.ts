@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { downloadFile, isNewer, isVersion, newestVersion } from "../../../registry/release/find_release.ts";
 import { Transport } from "../../../registry/oci/registry_transport.ts";
 import { packageOwner } from "../../../registry/release/package_owner.ts";
-import { archiveName, programIn } from "../../../registry/release/platform_archive.ts";
+import { archiveName, platformOf, programIn } from "../../../registry/release/platform_archive.ts";
 import { tarGz, zip } from "../../../scripts/release/archive.ts";
-import { archiveName as releasedName, TARGETS } from "../../../scripts/release/targets.ts";
+import { TARGETS } from "../../../scripts/release/targets.ts";
 
 Deno.test("versions are ordered as SemVer orders them", () => {
   const order = ["0.9.9", "0.10.0-rc.2", "0.10.0-rc.10", "0.10.0", "1.0.0"];
@@ -61,7 +61,13 @@ Deno.test("a download follows redirects to HTTPS or to itself, and no others", a
 Deno.test("the archive of each platform is the one that a release has", () => {
   for (const target of TARGETS) {
     const [arch = "", , system = ""] = target.triple.split("-");
-    assert.equal(archiveName("1.2.3", { os: system, arch }), releasedName(target, "1.2.3"));
+    const { os, arch: processor } = platformOf({ os: system, arch });
+    assert.deepEqual([os, processor], [target.os, target.arch]);
+    const extension = os === "windows" ? "zip" : "tar.gz";
+    assert.equal(
+      archiveName("1.2.3", platformOf({ os: system, arch })),
+      `krew-wasm-1.2.3-${target.os}-${target.arch}.${extension}`,
+    );
   }
 });
 
