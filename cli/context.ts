@@ -4,7 +4,8 @@ import { layoutAt, storeRoot } from "../runtime/store/layout.ts";
 import type { Layout } from "../runtime/store/layout.ts";
 import { POLICY_PATH } from "../runtime/policy/policy_path.ts";
 import { isVerbose } from "../runtime/run/error_report.ts";
-import { colored, colorModeIn, type Paint, paintLabels, plain, useColors } from "./terminal/color.ts";
+import { type ColorMode, useColors } from "../runtime/base/colors.ts";
+import { colored, colorModeIn, type Paint, paintLabels, plain } from "./terminal/color.ts";
 import { type Output, processOutput, terminalColumns } from "./terminal/output.ts";
 
 /** The environment of one command. */
@@ -21,6 +22,8 @@ export interface Context extends Output {
   readonly columns?: () => number | undefined;
   /** Paints text for stdout; without it there are no colours. */
   readonly paint?: Paint;
+  /** The value of `--color`; `auto` without it. */
+  readonly color?: ColorMode;
   /** Traces to stderr. */
   verbose: boolean;
 }
@@ -40,6 +43,7 @@ export function processContext(args: readonly string[] = []): Context {
   return {
     ...output,
     stderr: (text) => output.stderr(paintLabels(text, labels)),
+    color: mode,
     paint: paintFor(Deno.stdout.isTerminal()),
     columns: () => Deno.stdout.isTerminal() ? terminalColumns() : undefined,
     env,

@@ -76,7 +76,8 @@ const RUNTIME: Readonly<Record<string, readonly [authorities: string, why: strin
   "base/program_path.ts": ["env files run", "finds credential plugins on PATH"],
   "base/remove_tree.ts": ["files", "removes what plugins filled"],
   // Before, beside and after the plugin
-  "run/run.ts": ["env streams", "krew-wasm's variables and the home directory"],
+  "run/run.ts": ["env", "krew-wasm's variables and the home directory"],
+  "run/what_if_run.ts": ["env streams", "prints what a run would have changed"],
   "run/component.ts": ["code", "the component's JavaScript, after checking its digest"],
   "policy/owned_file.ts": ["files sys", "the administrator's files, their owners and modes, and the user namespace"],
   "base/account_home.ts": ["files node sys", "the home directory that a policy means"],

@@ -10,13 +10,12 @@ import {
   askerFor,
   governed,
   type Program,
+  runAsAsked,
   type RunHost,
   runInstalled,
   type RunOptions,
-  runWhatIf,
-  type WhatIfFormat,
-  whatIfOfEnvironment,
 } from "../../runtime/run/run.ts";
+import { type WhatIf, whatIfOf } from "../../runtime/run/what_if.ts";
 import { type Modules, prepare } from "../../runtime/run/prepare.ts";
 import { type CachedForm, cacheForm, findCached } from "../../registry/store/form_cache.ts";
 import type { Layout } from "../../runtime/store/layout.ts";
@@ -61,7 +60,9 @@ Examples:
       if (options.output !== undefined && !options.whatIf) {
         throw new AppError("USAGE", "-o is the form of what would change, so it needs --what-if");
       }
-      const whatIf = options.whatIf ? options.output ?? "text" : whatIfOfEnvironment(context.env);
+      const whatIf = options.whatIf
+        ? { format: options.output ?? "text", color: context.color ?? "auto" } as const
+        : whatIfOf(context.env, context.color);
       const grants = await grantsOf(options, context);
       const rest = args[0] === "--" ? args.slice(1) : args;
       try {
@@ -106,7 +107,7 @@ interface ProgramRun {
   readonly prompt: boolean;
   readonly context: Context;
   readonly host: RunHost;
-  readonly whatIf: WhatIfFormat | undefined;
+  readonly whatIf: WhatIf | undefined;
 }
 
 /** Runs a file, stdin, or what a directory is built to. */
@@ -212,7 +213,7 @@ async function runProgram(
   const layout = context.layout();
   const cached = await findCached(layout, digest, prepare);
   const program = cached ? cachedProgram(cached) : await compileProgram(called, await read(), digest, layout);
-  return await runWhatIf(program, whatIf, {
+  return await runAsAsked(program, whatIf, {
     name,
     args: [called, ...args],
     grants,

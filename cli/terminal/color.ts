@@ -1,10 +1,10 @@
-/** Colours for people: none in pipes, with NO_COLOR or with --color=never. Pure, except for {@linkcode colorsOf}. */
+/** The manager's colours. Pure. */
 
 import { Option } from "@commander-js/extra-typings";
+import type { ColorMode } from "../../runtime/base/colors.ts";
 
 /** The values of `--color`. */
-const COLOR_MODES = ["auto", "always", "never"] as const;
-export type ColorMode = typeof COLOR_MODES[number];
+const COLOR_MODES: readonly ColorMode[] = ["auto", "always", "never"];
 
 /** `--color` */
 export function colorOption() {
@@ -20,24 +20,6 @@ export function colorModeIn(args: readonly string[]): ColorMode {
     mode = COLOR_MODES.find((each) => each === value) ?? mode;
   }
   return mode;
-}
-
-/**
- * Whether to use colours on a stream (https://no-color.org, https://bixense.com/clicolors).
- *
- * @param env the user's environment
- * @param isTerminal whether the stream is a terminal
- */
-export function useColors(
-  mode: ColorMode,
-  env: (name: string) => string | undefined,
-  isTerminal: boolean,
-): boolean {
-  if (mode !== "auto") return mode === "always";
-  if (env("NO_COLOR")) return false;
-  const force = env("CLICOLOR_FORCE");
-  if (force && force !== "0") return true;
-  return isTerminal && env("TERM") !== "dumb" && env("CLICOLOR") !== "0";
 }
 
 const CODES = { red: "1;31", yellow: "33", green: "32", dim: "2" } as const;

@@ -7,6 +7,8 @@ import { printableLines } from "../base/text.ts";
 
 /** The exit code when krew-wasm itself could not run a plugin (docker's and env's convention). */
 export const EXIT_HOST_FAILED = 125;
+/** As a shell shows a program that wrote into a closed pipe (128 + SIGPIPE). */
+export const EXIT_PIPE = 141;
 
 /** Writes all of `text` to stderr. A failure is ignored, because nothing is left to report it. */
 export function printError(text: string): void {

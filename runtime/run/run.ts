@@ -18,7 +18,7 @@ import { POLICY_PATH } from "../policy/policy_path.ts";
 import { type Modules, prepare } from "./prepare.ts";
 import { Interrupted } from "../sandbox/dialog.ts";
 import { mayPrompt, terminalAsk } from "../sandbox/prompt.ts";
-import { EXIT_HOST_FAILED, formatError, isVerbose, printError } from "./error_report.ts";
+import { EXIT_HOST_FAILED, EXIT_PIPE, formatError, isVerbose, printError } from "./error_report.ts";
 import { type OpenSandbox, openSandbox } from "../sandbox/sandbox.ts";
 import type { SandboxContext } from "../sandbox/sandbox_context.ts";
 import { type Sandbox } from "../sandbox/types.ts";
@@ -29,15 +29,13 @@ import type { PluginKind, Receipt } from "../store/receipt.ts";
 import { printable } from "../base/text.ts";
 import type { Judged } from "../policy/verdict.ts";
 import { isOfSockets } from "../sandbox/process_permissions.ts";
+import { type WhatIf, whatIfOf } from "./what_if.ts";
 import { MemoryLimit } from "../wasi/memory_limit.ts";
 import { ClosedPipe } from "../wasi/streams/stdio.ts";
 import { type ExtraImports, runPreview1 } from "../wasi/p1/preview1.ts";
 
 /** The exit code of a plugin that trapped, as a shell shows a program that aborted (128 + SIGABRT). */
 const EXIT_TRAPPED = 134;
-/** As a shell shows a program that wrote into a closed pipe (128 + SIGPIPE). */
-const EXIT_PIPE = 141;
-
 /** As a shell shows a program that Ctrl-C ended (128 + SIGINT). */
 const EXIT_INTERRUPTED = 130;
 
@@ -90,19 +88,7 @@ export interface RunOptions {
   /** The path of the policy; tests use another. */
   readonly policyPath?: string;
   /** Change nothing on the cluster, and print what would change. By default, KREW_WASM_WHAT_IF says so. */
-  readonly whatIf?: WhatIfFormat | undefined;
-}
-
-/** The form of what would change. */
-export type WhatIfFormat = "text" | "json";
-
-/**
- * What KREW_WASM_WHAT_IF asks for: `1` or `json`. Any other text but an empty one and `0` asks for it, too: nobody who sets
- * the variable wants a change.
- */
-export function whatIfOfEnvironment(env: (name: string) => string | undefined): WhatIfFormat | undefined {
-  const value = env("KREW_WASM_WHAT_IF") ?? "";
-  return value === "" || value === "0" ? undefined : value === "json" ? "json" : "text";
+  readonly whatIf?: WhatIf | undefined;
 }
 
 /** The administrator's requirements for a run. */
@@ -184,8 +170,7 @@ export async function runInstalled(
   };
   const { prompts, requests, ...governance } = await governed(receipt, layout, options.policyPath);
   const grants = options.grants ? options.grants(receipt.grants) : receipt.grants;
-  const whatIf = options.whatIf ?? whatIfOfEnvironment(Deno.env.get);
-  return await runWhatIf(program, whatIf, {
+  return await runAsAsked(program, options.whatIf ?? whatIfOf(Deno.env.get), {
     name,
     version: receipt.version,
     args,
@@ -218,30 +203,15 @@ export function askerFor(host: RunHost, prompt: boolean, canStay: boolean): Ask 
   return Object.assign(asking, { quietly: ask.quietly, by: ask.by });
 }
 
-/** Like {@linkcode runProgram}; with a format, nothing changes on the cluster, and what would change is printed. */
-export async function runWhatIf(
+/** Like {@linkcode runProgram}; with `whatIf`, nothing changes on the cluster, and what would change is printed. */
+export async function runAsAsked(
   program: Program,
-  format: WhatIfFormat | undefined,
+  whatIf: WhatIf | undefined,
   context: SandboxContext,
 ): Promise<number> {
-  if (format === undefined) return await runProgram(program, context);
-  const { whatIfJson, whatIfText } = await import("../kube/what_if/what_if_report.ts");
-  const whatIf = { tried: [], refused: [] };
-  const terminal = Deno.stdout.isTerminal();
-  const colour = terminal && !Deno.env.get("NO_COLOR");
-  // The plugin's output may leave the terminal in any state.
-  const reset = terminal ? (await import("../sandbox/screen.ts")).screenOf(Deno.env.get)?.reset ?? "" : "";
-  const code = await runProgram(program, { ...context, whatIf });
-  if (isCompleting(context.args.slice(1))) return code; // stdout belongs to the shell
-  const text = reset + (format === "json" ? whatIfJson(whatIf) : await whatIfText(whatIf, colour));
-  const bytes = new TextEncoder().encode(text);
-  try {
-    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
-  } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return EXIT_PIPE;
-    throw error;
-  }
-  return code;
+  if (whatIf === undefined) return await runProgram(program, context);
+  const { runWithReport } = await import("./what_if_run.ts");
+  return await runWithReport(whatIf, context, (context) => runProgram(program, context));
 }
 
 /** Runs a program in a new sandbox and returns its exit code, like {@linkcode runInstalled}. */

@@ -125,7 +125,8 @@ function isObjectName({ verb, apiGroup, resource, subresource, name }: RequestIn
   return SUBDOMAIN.test(name) || !isKubernetes && isSegment && /^[!-~]+$/.test(name);
 }
 
-function resourceInWords({ resource, apiGroup, subresource }: RequestInfo): string {
+/** `deployments.apps/scale`. Pure. */
+export function resourceInWords({ resource, apiGroup, subresource }: RequestInfo): string {
   return `${resource}${apiGroup === "" ? "" : `.${apiGroup}`}${subresource === "" ? "" : `/${subresource}`}`;
 }
 

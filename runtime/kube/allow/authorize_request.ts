@@ -6,10 +6,10 @@
 import { AppError } from "../../base/errors.ts";
 import type { Cluster, ClusterRequest, ClusterResponse } from "../cluster.ts";
 import { askedRequest, requestInWords } from "./asked_request.ts";
-import { destinationOf } from "./destination.ts";
 import { isBuiltIn } from "./built_in_groups.ts";
 import { mediaTypeOf, parseBody, readBytes, UnreadableBody } from "./request_body.ts";
-import { MeaninglessRequest, parseQuery, parseRequest, type RequestInfo } from "./request_info.ts";
+import { requestReader } from "./read_request.ts";
+import type { RequestInfo } from "./request_info.ts";
 import { type ClusterGrant, type ClusterRule, ruleCovers, ruleDenies } from "./rules.ts";
 import { statusResponse } from "../http/status.ts";
 import { type Check, type CheckedBody, needsBody, secondChecks } from "./second_checks.ts";
@@ -79,26 +79,7 @@ export function authorizeCluster(
   ask: AskCluster,
 ): Cluster {
   const { server } = cluster;
-  const prefixLength = new URL(server).pathname.replace(/\/+$/, "").length;
-  const read = (request: ClusterRequest): { info: RequestInfo; query: ReturnType<typeof parseQuery> } => {
-    const url = destinationOf(server, request.url);
-    const method = request.method.toUpperCase();
-    const query = url.search.slice(1);
-    try {
-      const info = parseRequest(method, url.pathname.slice(prefixLength) || "/", query);
-      // The server ignores the method of these paths and takes the verb from the path. It serves only GET there.
-      if ((info.verb === "watch" || info.verb === "proxy") && method !== "GET" && method !== "HEAD") {
-        throw new MeaninglessRequest(`${method} ${info.path}`);
-      }
-      return { info, query: parseQuery(query) };
-    } catch (error) {
-      if (!(error instanceof MeaninglessRequest)) throw error;
-      throw new AppError(
-        "REQUEST_INVALID",
-        printable(`The API server would not understand the request: ${error.message}`, 400),
-      );
-    }
-  };
+  const read = requestReader(server);
   /** Asks about a request that is not granted. Returns the refusal, or undefined if the request may pass. */
   const refusalOf = (info: RequestInfo, how: Passing): DeniedRequest | undefined => {
     const refused = judge(current(), info, how);
@@ -109,8 +90,8 @@ export function authorizeCluster(
     upgrade: boolean,
   ): Promise<ClusterRequest | ClusterResponse> => {
     if (isUnlimited(current())) return request;
-    const { info, query } = read(request);
-    const head = request.method.toUpperCase() === "HEAD";
+    const { method, info, query } = read(request);
+    const head = method === "HEAD";
     let passed = request;
     let body: CheckedBody | undefined;
     const readBody = async () => {

@@ -2,11 +2,11 @@
 
 import { AppError } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
-import { destinationOf } from "../allow/destination.ts";
-import { requestInWords } from "../allow/asked_request.ts";
+import { requestInWords, resourceInWords } from "../allow/asked_request.ts";
 import { isBuiltIn } from "../allow/built_in_groups.ts";
 import { mediaTypeOf, parseBody, readBytes, UnreadableBody } from "../allow/request_body.ts";
-import { MeaninglessRequest, parseQuery, parseRequest, type RequestInfo } from "../allow/request_info.ts";
+import { requestReader } from "../allow/read_request.ts";
+import type { RequestInfo } from "../allow/request_info.ts";
 import type { Cluster, ClusterRequest, ClusterResponse } from "../cluster.ts";
 import { statusResponse } from "../http/status.ts";
 import { dryOptions, dryQuery, whatIf } from "./dry_run.ts";
@@ -46,12 +46,12 @@ const MAX_ANSWER = 64 << 20;
 /** Wraps a cluster. Everything that it does with the plugin's requests, it adds to `record`. */
 export function whatIfCluster(cluster: Cluster, record: WhatIfRecord): Cluster {
   const { server } = cluster;
-  const prefix = new URL(server).pathname.replace(/\/+$/, "");
+  const read = requestReader(server);
   const local = new Map<string, Promise<boolean>>();
 
-  const ask = async (path: string, signal?: AbortSignal): Promise<ApiObject | undefined> => {
+  const ask = async (path: string): Promise<ApiObject | undefined> => {
     const headers = [["accept", "application/json"]] as const;
-    const response = await cluster.send({ method: "GET", url: path, headers, ...(signal ? { signal } : {}) });
+    const response = await cluster.send({ method: "GET", url: path, headers });
     const bytes = await bytesOf(response);
     return response.status === 200 && bytes ? objectOf(bytes) : undefined;
   };
@@ -78,20 +78,11 @@ export function whatIfCluster(cluster: Cluster, record: WhatIfRecord): Cluster {
     );
     return statusResponse({ code: 403, reason: "Forbidden", message }, head);
   };
-  const refusedUpgrade = async (request: { readonly url: string }): Promise<ClusterResponse> => {
-    const info = infoOf("GET", destinationOf(server, request.url), prefix);
-    return await Promise.resolve(
-      refuse(info ? requestInWords(info) : "open a connection", "it connects to something in the cluster"),
-    );
-  };
+  const refusedUpgrade = ({ url }: Pick<ClusterRequest, "url">): ClusterResponse =>
+    refuse(requestInWords(read({ method: "GET", url }).info), "it connects to something in the cluster");
 
   async function send(request: ClusterRequest): Promise<ClusterResponse> {
-    const url = destinationOf(server, request.url);
-    const method = request.method.toUpperCase();
-    const info = infoOf(method, url, prefix);
-    if (info === undefined) {
-      throw new AppError("REQUEST_INVALID", "The API server would not understand the request");
-    }
+    const { method, path, info, query } = read(request);
     const decided = whatIf(method, info);
     if (decided.kind === "read") return await cluster.send(request);
     const what = requestInWords(info);
@@ -112,8 +103,7 @@ export function whatIfCluster(cluster: Cluster, record: WhatIfRecord): Cluster {
         ["content-type", "application/json"],
       ];
     } else if (decided.options === "eviction") return await no("its options cannot be read");
-    const path = `${url.pathname.slice(prefix.length)}`;
-    const dry = `${path}?${dryQuery(parseQuery(url.search.slice(1)))}`;
+    const dry = `${path}?${dryQuery(query)}`;
     // Not the plugin's signal: it could send a write and give up before the answer is there.
     const sent = { method, url: dry, ...(body.length > 0 ? { body } : {}) };
     const at = record.tried.push({ ...named(info), before: undefined, after: undefined, answered: false }) -
@@ -208,8 +198,8 @@ export function whatIfCluster(cluster: Cluster, record: WhatIfRecord): Cluster {
         return refuse("send a request", error.message);
       }
     },
-    upgrade: async (request) => ({ refused: await refusedUpgrade(request) }),
-    tunnel: async (request) => ({ refused: await refusedUpgrade(request) }),
+    upgrade: async (request) => ({ refused: refusedUpgrade(request) }),
+    tunnel: async (request) => ({ refused: refusedUpgrade(request) }),
     async sockets() {
       const sockets = await cluster.sockets();
       return {
@@ -228,24 +218,10 @@ export function whatIfCluster(cluster: Cluster, record: WhatIfRecord): Cluster {
   };
 }
 
-function infoOf(method: string, url: URL, prefix: string): RequestInfo | undefined {
-  try {
-    return parseRequest(method, url.pathname.slice(prefix.length) || "/", url.search.slice(1));
-  } catch (error) {
-    if (error instanceof MeaninglessRequest) return undefined;
-    throw error;
-  }
-}
-
 /** What a write is about, by its request. */
-function named({ verb, apiGroup, resource, subresource, namespace, name }: RequestInfo) {
-  const group = apiGroup === "" ? "" : `.${apiGroup}`;
-  return {
-    verb,
-    resource: `${resource}${group}${subresource === "" ? "" : `/${subresource}`}`,
-    namespace,
-    name,
-  };
+function named(info: RequestInfo) {
+  const { verb, namespace, name } = info;
+  return { verb, resource: resourceInWords(info), namespace, name };
 }
 
 /** A response's body; undefined if it is too large. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { colored, colorModeIn, paintLabels, plain, useColors } from "../../../cli/terminal/color.ts";
+import { colored, colorModeIn, paintLabels, plain } from "../../../cli/terminal/color.ts";
+import { useColors } from "../../../runtime/base/colors.ts";
 
 const env = (variables: Record<string, string>) => (name: string) => variables[name];
 
