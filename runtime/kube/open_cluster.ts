@@ -28,6 +28,7 @@ import { proxyFor } from "./http/cluster_proxy.ts";
 import { formatRedactedKubeconfig, makePlaceholderCredentials } from "./config/redacted_kubeconfig.ts";
 import { readText } from "./config/text_file.ts";
 import { connectCluster, type Transport } from "./http/cluster_transport.ts";
+import { pluginAgent } from "./http/user_agent.ts";
 
 /** What {@linkcode openCluster} needs to know of the run. */
 export interface ClusterContext {
@@ -43,8 +44,8 @@ export interface ClusterContext {
   readonly placeholderToken?: () => string;
   /** Does what the kernel no longer lets this process do. */
   readonly helper?: CredentialHelper | undefined;
-  /** The host's User-Agent. */
-  readonly agent?: string | undefined;
+  /** The plugin that sends the requests, for the User-Agent. `version` is from its artifact. */
+  readonly plugin?: { readonly name: string; readonly version: string | undefined };
   /** Gets the warnings that kubectl would print. */
   readonly warn?: (line: string) => void;
   /** Finds programs that were looked for ahead. */
@@ -138,7 +139,7 @@ export function openCluster(context: ClusterContext): ClusterAccess {
           env,
           trace: context.trace,
           helper: context.helper,
-          agent: context.agent,
+          agent: context.plugin && pluginAgent(context.plugin.name, context.plugin.version),
         });
       }),
     async redacted() {

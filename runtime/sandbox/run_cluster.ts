@@ -105,10 +105,7 @@ export class RunCluster implements Disposable {
   }
 
   #open(): Promise<ClusterAccess> {
-    return this.#access ??= Promise.all([
-      import("../kube/open_cluster.ts"),
-      import("../kube/http/user_agent.ts"),
-    ]).then(([{ openCluster }, { pluginAgent }]) => {
+    return this.#access ??= import("../kube/open_cluster.ts").then(({ openCluster }) => {
       const { variables, args, home, cwd, trace, rights, plugin, version } = this.#context;
       return this.#opened = openCluster({
         env: variables,
@@ -118,7 +115,7 @@ export class RunCluster implements Disposable {
         trace,
         placeholderToken: () => this.placeholderToken(),
         helper: rights.broker?.credentials,
-        agent: pluginAgent(plugin, version),
+        plugin: { name: plugin, version },
         warn: (line) => printError(`krew-wasm: warning: ${printable(line, 1000)}\n`),
         readFile: (path) => this.readFile(path),
         ...(rights.preloaded ? { findProgram: rights.preloaded.findProgram } : {}),
