@@ -6,6 +6,7 @@
 import { boundPath } from "./bound_path.ts";
 import type { Administrator } from "../sandbox/permission_request_types.ts";
 import { AppError } from "../base/errors.ts";
+import { bothListen } from "../grants/listen_grant.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
 import { type Bounds, checkAllowed, type Policy, type PolicyRule, refusal, ruleFor } from "./policy.ts";
 import { limitGrants } from "./limit_grants.ts";
@@ -107,6 +108,7 @@ export function administratorOf(
   const followed = bounds.map(() => once(boundPath));
   return {
     cluster: bounds.map(({ cluster }) => cluster).reduce(narrower),
+    listen: bounds.map(({ listen }) => listen).reduce(bothListen),
     limit: (grants) =>
       bounds.reduce(
         (left, each, index) => limitGrants(left, each, home, realOrNamed, followed[index]),

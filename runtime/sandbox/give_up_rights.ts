@@ -59,7 +59,7 @@ export async function giveUpRights(
     run;
   const needs = needsOf({
     grants,
-    listenBound: administrator?.limit({ ...grants, listen: "all" }).listen ?? "all",
+    listenBound: administrator?.listen ?? "all",
     uses,
     asks: ask !== undefined,
     tree: tree !== undefined,

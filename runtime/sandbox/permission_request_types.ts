@@ -1,6 +1,7 @@
 /** A question about a missing grant, and its answer. */
 
 import type { Grants } from "../grants/grants.ts";
+import type { ListenGrant } from "../grants/listen_grant.ts";
 import type { DeniedRequest } from "../kube/allow/authorize_request.ts";
 import type { ContextChange } from "../kube/config/changes/context_changes.ts";
 import type { ClusterGrant } from "../kube/allow/rules.ts";
@@ -60,4 +61,6 @@ export interface Administrator {
   limit(grants: Grants): Grants;
   /** The limit of every request, whatever is granted. */
   readonly cluster: ClusterGrant;
+  /** The ports that may be granted. */
+  readonly listen: ListenGrant;
 }

@@ -96,6 +96,8 @@ Deno.test("limitGrants() limits listeners to ports", () => {
   assert.deepEqual(limit({ listen: "all" }, { listen: [80, 8080] }).listen, [80, 8080]);
   assert.deepEqual(limit({ listen: [80, 90] }, { listen: [80, 8080] }).listen, [80]);
   assert.deepEqual(limit({ listen: [80, 90] }, { listen: "all" }).listen, [80, 90]);
+  const both = [{ listen: [80, 90] }, {}, { listen: [90] }].map((each) => bounds(each)!);
+  assert.deepEqual(administratorOf({ bounds: both }, HOME)!.listen, [90]);
 });
 
 Deno.test("limitGrants() reduces file grants to the allowed paths", () => {

@@ -28,6 +28,7 @@ Deno.test("applies the administrator's bounds to every part of the sandbox", () 
   const administrator = {
     limit: (grants: Grants): Grants => ({ ...grants, kubeconfig: false, home: false, env: ["LANG"] }),
     cluster: "none",
+    listen: [],
   } as const;
   using sandbox = open({ kubeconfig: true, home: true, env: "all" }, { administrator });
   assert.deepEqual(sandbox.env.filter(([name]) => name !== "LANG"), []);
