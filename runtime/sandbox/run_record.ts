@@ -65,6 +65,12 @@ export type RecordedLine = RecordedEvent & {
   readonly pid: number;
 };
 
+/** How a request ended: the HTTP status, or an error's code. */
+type Outcome = { readonly status: number } | { readonly error: string };
+
+/** Called once a request has ended. */
+type Ended = (outcome?: Outcome) => void;
+
 /** The record of one run. It never throws: if a write fails, the line is lost and the run continues. */
 export class RunRecord {
   #directory: string;
@@ -73,7 +79,7 @@ export class RunRecord {
   #more = 0;
   #told = 0;
   /** Requests that have no answer yet. */
-  #open = new Set<() => void>();
+  #open = new Set<Ended>();
   /** Lines to retry, for example because the plugin used all descriptors. Few, since each denial is written once. */
   #unwritten: [kind: keyof typeof RECORDS, line: string][] = [];
 
@@ -123,7 +129,7 @@ export class RunRecord {
   }
 
   /** Records a request and its outcome. */
-  request(method: string, path: string, ms: number, outcome: { status?: number; error?: string }): void {
+  request(method: string, path: string, ms: number, outcome: Outcome): void {
     if (!this.requests) return;
     this.#write("requests", {
       event: "request",
@@ -135,23 +141,26 @@ export class RunRecord {
   }
 
   /**
-   * Notes a request that is sent now. If the run ends before {@linkcode request} is called, it is recorded as `UNANSWERED`:
-   * the server may have done what it asks for.
+   * Notes a request that is sent now. If the run ends before its outcome is known, it is recorded as `UNANSWERED`: the
+   * server may have done what it asks for.
    *
-   * @returns call it when the answer or an error is there
+   * @returns records the outcome; undefined records nothing
    */
-  sending(method: string, path: string): () => void {
+  sending(method: string, path: string): Ended {
     if (!this.requests) return () => {};
     const started = performance.now();
-    const note = () => this.request(method, path, performance.now() - started, { error: "UNANSWERED" });
-    this.#open.add(note);
-    return () => this.#open.delete(note);
+    const ended: Ended = (outcome) => {
+      if (this.#open.delete(ended) && outcome) {
+        this.request(method, path, performance.now() - started, outcome);
+      }
+    };
+    this.#open.add(ended);
+    return ended;
   }
 
   /** Ends the record with the run. */
   close(): void {
-    for (const note of this.#open) note();
-    this.#open.clear();
+    for (const ended of this.#open) ended({ error: "UNANSWERED" });
     const unwritten = this.#unwritten.splice(0);
     for (const [kind, line] of unwritten) this.#append(kind, line);
     this.#unwritten = [];

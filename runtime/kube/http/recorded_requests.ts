@@ -29,19 +29,14 @@ export function recordCluster(cluster: Cluster, record: RunRecord): Cluster {
     status: (answer: T) => number,
     send: () => Promise<T>,
   ) => {
-    const started = performance.now();
-    const settled = record.sending(method, recordedPath(url));
+    const ended = record.sending(method, recordedPath(url));
     try {
       const answer = await send();
-      settled();
-      record.request(method, recordedPath(url), performance.now() - started, { status: status(answer) });
+      ended({ status: status(answer) });
       return answer;
     } catch (error) {
-      settled();
       const code = error instanceof AppError ? error.code : "INTERNAL";
-      if (code !== "DESTINATION_REFUSED") {
-        record.request(method, recordedPath(url), performance.now() - started, { error: code });
-      }
+      ended(code === "DESTINATION_REFUSED" ? undefined : { error: code });
       return refused(error, `send a request to ${addressOf(url)}`);
     }
   };
