@@ -40,7 +40,7 @@ export interface Place {
   aboveMounted(): Iterable<string>;
   /** The identity of the file with this name; undefined if there is none. */
   file(): string | undefined;
-  /** Refuses a directory that no plugin may change, or that is no longer at its path. @throws WasiError access */
+  /** Checks that the directory is none of the kernel's, and that no link has taken its place. @throws WasiError access */
   verify(): void;
 }
 
@@ -71,7 +71,7 @@ export class FileDecisions {
   }
 
   // What each operation needs. Each throws WasiError read-only without a grant to write, not-permitted for protected
-  // files, and access for a directory that no plugin may change.
+  // files, and access for a directory that Place.verify() refuses.
 
   /** Checks the creation of a file that does not exist. */
   checkCreation(place: Place, made: "regular-file" | "directory" | "symbolic-link"): void {

@@ -1,7 +1,8 @@
 /**
- * What a plugin finds where kubectl keeps its files. It may write its kubeconfig: in place, or by renaming another
- * file over it, with client-go's lock file. These files are in memory, and the host makes the changes in the user's
- * files. The caches of client-go and the state of kubectx and kubens, in ~/.kube, are in the private directory.
+ * The files that a plugin finds where kubectl keeps its own. A plugin may write its kubeconfig: in place, or by
+ * renaming another file over it, with client-go's lock file. These files are in memory, and the host makes the changes
+ * in the user's files. The caches of client-go and the state of kubectx and kubens, in ~/.kube, are in the private
+ * directory.
  *
  * Paths are compared as text: a link to the kubeconfig leads to the redacted file of the wrapped tree, which cannot
  * be written. So this tree decides nothing about the user's files.

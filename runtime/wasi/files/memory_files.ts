@@ -234,7 +234,7 @@ export class MemoryFiles {
     try {
       this.#check();
     } catch (error) {
-      if (!(error instanceof WasiError)) throw error; // otherwise the host told it
+      if (!(error instanceof WasiError)) throw error; // the host has reported a WasiError
     }
   }
 }

@@ -48,7 +48,7 @@ export class Routes {
   #mounts: Seen[];
   /** The root mount, if everything is granted. */
   #root: Seen | undefined;
-  /** Whether the root serves relative paths too, because the current directory is no root of its own. */
+  /** Whether relative paths reach the root, because the current directory is not among the mounts. */
   readonly #servesRelative: boolean;
 
   constructor(tree: FileTree, requests: FileRequests, seen: readonly Seen[]) {

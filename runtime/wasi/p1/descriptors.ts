@@ -25,7 +25,7 @@ export interface SocketNode {
   readonly source: ByteSource;
   readonly sink: ByteSink;
   readonly terminal: false;
-  /** Why it failed, or the API server did not answer: words for people. */
+  /** For people: why it failed, or why the API server did not answer a request. */
   readonly failure: string;
   close(): void;
 }

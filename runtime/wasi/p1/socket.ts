@@ -1,4 +1,4 @@
-/** A socket of a preview1 module: where it stands, and its two directions as streams. */
+/** A socket of a preview1 module: its state, its input and its output. */
 
 import { AppError } from "../../base/errors.ts";
 import type { Cluster } from "../../kube/cluster.ts";
@@ -15,9 +15,9 @@ import type { Sandbox } from "../../sandbox/types.ts";
 import type { LoopbackListener } from "../loopback_listener.ts";
 import type { SocketNode } from "./descriptors.ts";
 
-/** What of a connection is the same for all of a run. */
+/** What all connections of a run share. */
 export interface SocketHost extends Pick<SocketContext, "memory" | "refused" | "explained" | "trace"> {
-  /** @throws AppError what keeps a plugin from the cluster */
+  /** @throws AppError why the plugin can't reach the cluster */
   cluster(): Promise<Cluster>;
 }
 
@@ -42,15 +42,14 @@ const ERRNOS: Readonly<Record<string, ErrnoName>> = {
 
 function errnoOfSocket(error: unknown): ErrnoName {
   if (error instanceof AppError) {
-    if (error.code === "DESTINATION_REFUSED") return "access";
-    if (error.code === "LISTEN_REFUSED") return "access";
+    if (error.code === "DESTINATION_REFUSED" || error.code === "LISTEN_REFUSED") return "access";
     return error.code === "CLUSTER_UNREACHABLE" ? "host-unreachable" : "network-unreachable";
   }
   if (error instanceof StreamClosed) return "pipe";
   return ERRNOS[(error as Error | undefined)?.name ?? ""] ?? errnoOf(error);
 }
 
-/** Does something with a stream; what it fails with becomes an errno. */
+/** Runs an operation on a stream and turns its error into a WasiError. */
 function translated<T>(operation: () => MaybePromise<T>): MaybePromise<T> {
   const fail = (error: unknown): never => {
     throw new WasiError(errnoOfSocket(error));
@@ -70,12 +69,12 @@ export class Socket implements SocketNode {
   readonly source = new SocketSource(this);
   readonly sink: ByteSink;
   state: "new" | "bound" | "listening" | "connecting" | "connected" | "failed" | "closed" = "new";
-  /** Why it failed, or why the API server did not answer a request: words for people. */
+  /** For people: why it failed, or why the API server did not answer a request. */
   failure = "";
   #family: "ipv4" | "ipv6";
   #closed: () => void;
   #remote = { address: "", port: 0 };
-  /** Of a bound or an accepted socket. */
+  /** The local address of a bound or accepted socket. */
   #local: { address: string; port: number } | undefined;
   #listener: LoopbackListener | undefined;
   #error: ErrnoName | undefined;
@@ -84,14 +83,14 @@ export class Socket implements SocketNode {
   #incoming: ConnectionSource | undefined;
   #outgoing: ConnectionSink | undefined;
 
-  /** @param closed called when all of it is gone */
+  /** @param closed called when the socket is closed and its buffered bytes are sent */
   constructor(family: "ipv4" | "ipv6", closed: () => void) {
     this.#family = family;
     this.#closed = closed;
     this.sink = new SocketSink(this);
   }
 
-  /** A connection that a listener accepted. @param closed called when all of it is gone */
+  /** A connection that a listener accepted. `closed`: as for the constructor. */
   static accepted(connection: Deno.TcpConn, closed: () => void): Socket {
     const { localAddr, remoteAddr } = connection;
     const socket = new Socket(localAddr.hostname.includes(":") ? "ipv6" : "ipv4", closed);
@@ -102,7 +101,7 @@ export class Socket implements SocketNode {
   }
 
   /**
-   * Binds it. Any address but the unspecified one is a listener's, which opens at once: its port is taken from now on.
+   * Binds the socket. Unless address and port are both unspecified, a listener opens at once and takes the port.
    *
    * @throws WasiError
    */
@@ -118,7 +117,6 @@ export class Socket implements SocketNode {
   /** @throws WasiError */
   listen(host: ListenHost): void {
     if (this.state === "listening") return;
-    if (this.state === "new") throw new WasiError("invalid");
     if (this.state !== "bound") throw new WasiError("invalid");
     if (!this.#listener) this.#openListener(this.#local!.address, this.#local!.port, host);
     this.state = "listening";
@@ -136,13 +134,13 @@ export class Socket implements SocketNode {
     }
   }
 
-  /** The connections that wait. @throws WasiError invalid if it does not listen */
+  /** The listener, with the waiting connections. @throws WasiError invalid if the socket does not listen */
   get listener(): LoopbackListener {
     if (this.state !== "listening") throw new WasiError("invalid");
     return this.#listener!;
   }
 
-  /** Resolves when it is connected or is not. @throws WasiError */
+  /** Resolves when the socket is connected, and when connecting has failed. @throws WasiError */
   connect(address: string, port: number, host: SocketHost): Promise<void> {
     if (this.state === "connecting") throw new WasiError("already");
     if (this.#listener) throw new WasiError("invalid");
@@ -196,14 +194,14 @@ export class Socket implements SocketNode {
     this.failure = hint === undefined ? message : `${message} (${hint})`;
   }
 
-  /** What connecting failed with, once. */
+  /** Why connecting failed. Later calls return undefined. */
   takeError(): ErrnoName | undefined {
     const error = this.#error;
     this.#error = undefined;
     return error;
   }
 
-  /** Of a connection to the API server it is made up: the host's own end is none of the plugin's business. */
+  /** The local address. For a connection to the API server it is invented: the plugin need not know the host's. */
   local(): { address: string; port: number } {
     if (this.#listener) return this.#listener;
     if (this.#local && this.state === "connected") return this.#local;
@@ -237,7 +235,7 @@ export class Socket implements SocketNode {
     else this.#settled.finally(this.#closed);
   }
 
-  /** Resolves when it does not connect any more. */
+  /** Resolves when the socket no longer connects. */
   get settled(): Promise<void> {
     return this.#settled;
   }
@@ -255,7 +253,7 @@ export class Socket implements SocketNode {
   }
 }
 
-/** What comes in, which can be looked at before it is taken. */
+/** The input. */
 class SocketSource implements ByteSource {
   #socket: Socket;
   #ahead: Uint8Array = new Uint8Array();
@@ -268,7 +266,7 @@ class SocketSource implements ByteSource {
     const { state } = this.#socket;
     if (state === "listening") return this.#socket.listener.ready();
     if (state === "connecting") return false;
-    return this.#ahead.length > 0 || this.#socket.state !== "connected" || this.#socket.incoming.ready();
+    return this.#ahead.length > 0 || state !== "connected" || this.#socket.incoming.ready();
   }
 
   wait(): Promise<void> {
@@ -295,13 +293,13 @@ class SocketSource implements ByteSource {
     return count;
   }
 
-  /** As {@linkcode read}, but what was read is read again. */
+  /** Like {@linkcode read}, but the next read returns the same bytes again. */
   async peek(into: Uint8Array): Promise<number> {
     const count = await this.read(into);
     return this.#putBack(into, count);
   }
 
-  /** As {@linkcode readAvailable}, but what was read is read again. */
+  /** Like {@linkcode readAvailable}, but the next read returns the same bytes again. */
   peekAvailable(into: Uint8Array): number {
     return this.#putBack(into, this.readAvailable(into));
   }
@@ -320,7 +318,7 @@ class SocketSource implements ByteSource {
   }
 }
 
-/** What goes out. */
+/** The output. */
 class SocketSink implements ByteSink {
   #socket: Socket;
 

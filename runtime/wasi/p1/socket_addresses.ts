@@ -9,7 +9,7 @@ const INET6 = 2;
 /** Bytes of an address with its family before it. */
 const WITH_FAMILY = 128;
 
-/** The bytes that a pointer and a length in the guest's memory stand for. */
+/** A buffer for an address. The guest's memory holds its pointer and its length. */
 export class AddressBuffer {
   #bytes: Uint8Array;
 
@@ -34,7 +34,7 @@ export class AddressBuffer {
     return textOf(bytes.subarray(2, family === INET4 ? 6 : 18));
   }
 
-  /** @throws WasiError invalid where it has no room */
+  /** @throws WasiError invalid if the buffer is too small */
   write(address: string): void {
     const raw = bytesOf(address);
     if (this.#bytes.length === WITH_FAMILY) {
@@ -52,7 +52,7 @@ function textOf(bytes: Uint8Array): string {
   return canonicalAddress(groups.join(":")) ?? groups.join(":");
 }
 
-/** @param address in the form that a URL gives it */
+/** @param address as in a URL */
 function bytesOf(address: string): number[] {
   if (!address.includes(":")) return address.split(".").map(Number);
   const [head = "", tail] = address.split("::");
@@ -62,14 +62,14 @@ function bytesOf(address: string): number[] {
   return all.flatMap((group) => [group >> 8, group & 0xff]);
 }
 
-/** Bytes of a socket's address behind a result: a client that says 14 has room for as many. */
+/** The size of a result's address buffer in bytes, if the client states 14. */
 const ROOM = 26;
 
 /**
- * Stores the results of a lookup in the list that the guest made for them (`__wasi_addrinfo_t`), whose elements name each their
- * room and the next.
+ * Stores the results of a lookup in the guest's list (`__wasi_addrinfo_t`). Each element points to its own buffer and to the
+ * next element.
  *
- * @returns how many there was room for
+ * @returns how many fit
  */
 export function storeAddressInfo(
   memory: Memory,

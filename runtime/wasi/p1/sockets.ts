@@ -2,11 +2,13 @@
 
 /**
  * Sockets for preview1 modules: the functions that WasmEdge added to `wasi_snapshot_preview1`, which wasi-go, dispatchrun/net
- * and wasmedge_wasi_socket share. TCP to the API server of the cluster, and to nothing else (kube/socket_server/socket.ts). A grant
- * allows to accept connections from this machine. A socket is a descriptor as any: fd_read, fd_write, poll_oneoff, fd_close and fd_fdstat_set_flags do the rest.
+ * and wasmedge_wasi_socket share. A plugin can connect to the cluster's API server only (kube/socket_server/socket.ts). With a
+ * grant it can accept connections from this machine. A socket is an ordinary descriptor: fd_read, fd_write, poll_oneoff,
+ * fd_close and fd_fdstat_set_flags work on it.
  *
- * There are two versions with the same names, told apart by the number of arguments: an address has 4 or 16 bytes in the first,
- * and up to 128 with its family before it in the second. https://github.com/WasmEdge/WasmEdge lib/host/wasi/wasifunc.cpp
+ * There are two versions with the same names. The number of arguments tells which one a module uses. In the first, an address
+ * has 4 or 16 bytes; in the second it has up to 128, which begin with its family.
+ * https://github.com/WasmEdge/WasmEdge lib/host/wasi/wasifunc.cpp
  */
 
 import { AppError } from "../../base/errors.ts";
@@ -31,7 +33,7 @@ const MODULE = "wasi_snapshot_preview1";
 const MAX_SOCKETS = 256;
 /** How many descriptors a module that uses no files may have. */
 const DESCRIPTORS = 1024;
-/** The most of a name or a service that is looked up, in bytes. */
+/** The longest name or service to look up, in bytes. */
 const LONGEST_NAME = 1024;
 
 const FAMILIES = ["unspecified", "ipv4", "ipv6"] as const;
@@ -41,15 +43,14 @@ const RECV_WAITALL = 2;
 const SHUT_RD = 1;
 const SHUT_WR = 2;
 
-/** Options of SOL_SOCKET (level 0), and their value of their own. */
+/** Options of SOL_SOCKET (level 0) with values of the socket's own. */
 const SO_TYPE = 1;
 const SO_ERROR = 2;
 const SO_ACCEPTCONN = 13;
-/** Flags and sizes that are taken and told again: the host decides about connections. */
-const HINTS: ReadonlyMap<number, number> = new Map([[0, 0], [3, 0], [4, 0], [5, 65536], [6, 65536], [7, 0], [
-  8,
-  0,
-]]);
+/** Options that a plugin may set without effect, with the value that it reads. */
+const HINTS: ReadonlyMap<number, number> = new Map(
+  [[0, 0], [3, 0], [4, 0], [5, 65536], [6, 65536], [7, 0], [8, 0]],
+);
 const SOL_SOCKET = 0;
 const IPPROTO_TCP = 6;
 
@@ -61,10 +62,10 @@ export function socketImports(sandbox: Sandbox, failures: Failures): ExtraImport
   return {
     module: MODULE,
     beside: true,
-    suspending: ["sock_accept", "sock_connect", "sock_getaddrinfo", "sock_recv", "sock_send"].flatMap((
-      name,
-    ) => [name, `${name}_v2`])
-      .filter((name) => name !== "sock_getaddrinfo_v2"),
+    suspending: [
+      "sock_getaddrinfo",
+      ...["sock_accept", "sock_connect", "sock_recv", "sock_send"].flatMap((name) => [name, `${name}_v2`]),
+    ],
     network: true,
     functions: (guest, descriptors) => new SocketFunctions(sandbox, failures, guest, descriptors).all(),
   };
@@ -275,7 +276,7 @@ class SocketFunctions {
 
   #option([fd = 0, level = 0, name = 0, value = 0, size = 0]: number[]): void {
     const { socket } = this.#socket(fd);
-    // WasmEdge has a pointer to the size here, wasi-go the size.
+    // WasmEdge passes a pointer to the size here, wasi-go the size itself.
     const room = size === 4 ? 4 : this.#memory.view().getUint32(size >>> 0, true);
     if (room < 4) throw new WasiError("invalid");
     const store = (number: number) => {

@@ -1,6 +1,6 @@
 /**
- * wasi:io 0.2.12 (error, streams): resources over ../streams. pollables.ts has wasi:io/poll. It does not use preview2-shim, for the reasons in
- * docs/maintainers/upstream.md (S1 to S3).
+ * wasi:io 0.2.12 (error, streams): resources over ../streams. pollables.ts has wasi:io/poll. It does not use preview2-shim,
+ * for the reasons in docs/maintainers/upstream.md (S1 to S3).
  */
 
 import { AppError, messageOf } from "../../base/errors.ts";

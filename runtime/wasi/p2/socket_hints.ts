@@ -14,7 +14,7 @@ export function positive<T extends number | bigint>(value: T): T {
   return value;
 }
 
-/** The hop limit, under the name of which each kind of socket has its own. */
+/** The hop limit. TCP and UDP each have a method of their own for it. */
 export const HOPS = Symbol("hops");
 
 /** Options of both kinds of sockets. Deno can't set them; the specification allows to keep hints only. */

@@ -42,9 +42,10 @@ export interface SocketHost {
   trace(line: string): void;
   /** @throws AppError LISTEN_REFUSED; the error of the operating system */
   listen(address: string, port: number): LoopbackListener;
-  /** From now on reads of stdin leave the thread to what goes on beside them. */
+  /** Makes later reads of stdin asynchronous, so that connections go on meanwhile. */
   share(): void;
-  /** Whether the plugin has as many connections as it may. */
+  /** Whether the plugin has the maximum number of open sockets. */
   isFull(): boolean;
+  /** The number of open sockets. */
   open: number;
 }

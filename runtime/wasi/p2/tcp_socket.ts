@@ -48,7 +48,7 @@ export class TcpSocket extends SocketHints {
     wait: () => this.#state === "listening" ? this.#listener!.wait() : this.#connecting ?? Promise.resolve(),
   };
   #listener: LoopbackListener | undefined;
-  /** Of an accepted connection. */
+  /** The local address of an accepted connection. */
   #local: { hostname: string; port: number } | undefined;
   #connection: Duplex | undefined;
   #remote: { hostname: string; port: number } | undefined;
@@ -71,8 +71,7 @@ export class TcpSocket extends SocketHints {
   }
 
   /**
-   * Any address but the unspecified one, without a port, is a listener's, which opens at once: its port is taken from now
-   * on.
+   * Unless address and port are both unspecified, a listener opens at once and takes the port.
    */
   startBind(_network: object, address: SocketAddress): void {
     if (this.#state === "bind-started" || this.#state === "connecting") throw "concurrency-conflict";
@@ -175,7 +174,7 @@ export class TcpSocket extends SocketHints {
     if (this.#listener && this.#state !== "closed" && this.#state !== "bind-started") {
       return socketAddress({ hostname: this.#listener.address, port: this.#listener.port });
     }
-    // The host's own end, which is none of the plugin's business.
+    // Invented: the plugin need not know the host's address.
     if (this.#state === "connected") {
       return socketAddress({ hostname: ipv4 ? "127.0.0.1" : "::1", port: 49152 });
     }
@@ -204,7 +203,7 @@ export class TcpSocket extends SocketHints {
     this.#keepAlive.on = value;
   }
 
-  // Hints, all of them.
+  // Hints without effect.
   keepAliveIdleTime(): bigint {
     return this.#keepAlive.idle;
   }

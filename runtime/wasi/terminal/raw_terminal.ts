@@ -12,7 +12,7 @@ import { loadOutputMode, type SetOutputMode } from "./output_mode.ts";
 import type { StdinSource } from "../streams/stdio.ts";
 import type { Readiness } from "../streams/streams.ts";
 
-/** How the terminal handles typed keys. `transparent` is raw mode in which the terminal changes no output either. */
+/** How the terminal handles typed keys. `transparent` is raw mode that leaves the output as it is, too. */
 export type TerminalMode = "line" | "hidden" | "raw" | "transparent";
 
 /** The screen's size in characters. */
@@ -24,8 +24,8 @@ export interface TerminalSize {
 /** A terminal, with Deno's functions. */
 export interface TerminalDevice {
   setRaw(raw: boolean, options?: { cbreak: boolean }): void;
-  /** Whether the terminal adds a carriage return before each line feed. */
-  setOutputMode?(changed: boolean): void;
+  /** Sets whether the terminal adds a carriage return before each line feed of the output. */
+  setOutputMode?(on: boolean): void;
   /** @throws if it has no size */
   size(): TerminalSize;
   /** Calls `listener` when the size changes; returns a function that stops that. */
@@ -137,7 +137,7 @@ let outputMode: SetOutputMode | undefined;
 /** The process's own terminal. */
 export const ownTerminal: TerminalDevice = {
   setRaw: (raw, options) => Deno.stdin.setRaw(raw, options),
-  setOutputMode: (changed) => outputMode?.(changed),
+  setOutputMode: (on) => outputMode?.(on),
   size: () => Deno.consoleSize(),
   onResize(listener) {
     if (Deno.build.os === "windows") return () => {};
