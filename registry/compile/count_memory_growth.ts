@@ -8,6 +8,7 @@
  * Follows the WebAssembly core specification 3.0, binary format (chapter 5), with threads.
  */
 
+import { concatBytes } from "../../runtime/base/bytes.ts";
 import { leb128, signedLeb128 } from "../../runtime/base/leb128.ts";
 import { PREAMBLE } from "../../runtime/base/wasm_sections.ts";
 import { LIMIT_EXPORT, PAGES_OF_WASM32 } from "../../runtime/wasi/memory_limit.ts";
@@ -84,13 +85,7 @@ export function countGrowth(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuf
       ]);
     } else parts.push(bytes.subarray(each.start, each.end));
   }
-  const result = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    result.set(part, at);
-    at += part.length;
-  }
-  return result;
+  return concatBytes(parts);
 }
 
 /** The body of the function that grows `memory` by its parameter, in pages, or traps. */
@@ -139,13 +134,7 @@ function withCalls(
     at = call.end;
   }
   parts.push(bytes.subarray(at, end));
-  const body = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let to = 0;
-  for (const part of parts) {
-    body.set(part, to);
-    to += part.length;
-  }
-  return body;
+  return concatBytes(parts);
 }
 
 /** Every body of the code section, and its memory.grow instructions. */

@@ -1,5 +1,6 @@
 /** Removes from a core module what the engine does not need. Pure. */
 
+import { concatBytes } from "../../runtime/base/bytes.ts";
 import { PREAMBLE } from "../../runtime/base/wasm_sections.ts";
 import { readSections } from "./wasm_reader.ts";
 
@@ -30,16 +31,11 @@ export function stripModule(bytes: Uint8Array, name: string, marks: readonly str
       return [0, text.length + 1, text.length, ...text];
     }),
   ]);
-  const stripped = new Uint8Array(
-    kept.reduce((sum, { start, end }) => sum + end - start, PREAMBLE + own.length),
-  );
-  stripped.set(bytes.subarray(0, PREAMBLE));
-  let at = PREAMBLE;
-  for (const { start, end } of kept) {
-    stripped.set(bytes.subarray(start, end), at);
-    at += end - start;
-  }
-  stripped.set(own, at);
+  const stripped = concatBytes([
+    bytes.subarray(0, PREAMBLE),
+    ...kept.map(({ start, end }) => bytes.subarray(start, end)),
+    own,
+  ]);
   const names = sections.find(({ id, name }) => id === 0 && name === "name");
   return { bytes: stripped, names: names && bytes.slice(names.data, names.end) };
 }

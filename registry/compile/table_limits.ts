@@ -3,6 +3,7 @@
  * `--max-memory` does not count. Pure. The engine must have validated the module.
  */
 
+import { concatBytes } from "../../runtime/base/bytes.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { leb128 } from "../../runtime/base/leb128.ts";
 import { Code } from "./instructions.ts";
@@ -68,11 +69,5 @@ export function limitTables(bytes: Uint8Array<ArrayBuffer>): LimitedTables {
     ...parts,
     bytes.subarray(section.end),
   ];
-  const limited = new Uint8Array(all.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of all) {
-    limited.set(part, at);
-    at += part.length;
-  }
-  return { bytes: limited, entries };
+  return { bytes: concatBytes(all), entries };
 }

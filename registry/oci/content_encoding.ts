@@ -1,5 +1,7 @@
 /** Unpacks bodies that a proxy compressed although krew-wasm did not ask for it (RFC 9110 8.4). */
 
+import { concatBytes } from "../../runtime/base/bytes.ts";
+
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
@@ -20,18 +22,11 @@ export async function* unpacked(body: AsyncIterable<Bytes>, encoding: string | n
     while (head.length < 2) {
       const next = await chunks.next();
       if (next.done) break;
-      head = joined(head, next.value);
+      head = concatBytes([head, next.value]);
     }
     if (head[0] !== 0x1f || head[1] !== 0x8b) return yield* rest(head);
     yield* ReadableStream.from(rest(head)).pipeThrough(new DecompressionStream("gzip"));
   } finally {
     await chunks.return?.();
   }
-}
-
-function joined(one: Bytes, other: Bytes): Bytes {
-  const both = new Uint8Array(one.length + other.length);
-  both.set(one);
-  both.set(other, one.length);
-  return both;
 }

@@ -1,5 +1,6 @@
 /** Describes an artifact from its manifest, config and bytes, without running it. */
 
+import { concatBytes } from "../../runtime/base/bytes.ts";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
 import { printable } from "../../runtime/base/text.ts";
 import type { RegistryClient } from "./registry_client.ts";
@@ -134,11 +135,5 @@ export async function fetchBytes(
     (done) => progress(done, blob.size),
     verb,
   );
-  const whole = new Uint8Array(blob.size);
-  let at = 0;
-  for (const chunk of chunks.splice(0)) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
+  return concatBytes(chunks);
 }

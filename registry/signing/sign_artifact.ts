@@ -3,6 +3,7 @@
  * cosign's older layout. Uses no transparency log.
  */
 
+import { concatBytes } from "../../runtime/base/bytes.ts";
 import type { Buffer } from "node:buffer";
 import type { KeyObject } from "node:crypto";
 import { AppError, messageOf } from "../../runtime/base/errors.ts";
@@ -130,10 +131,7 @@ export function preAuthEncoding(type: string, payload: Uint8Array): Uint8Array<A
   const head = new TextEncoder().encode(
     `DSSEv1 ${new TextEncoder().encode(type).length} ${type} ${payload.length} `,
   );
-  const whole = new Uint8Array(head.length + payload.length);
-  whole.set(head);
-  whole.set(payload, head.length);
-  return whole;
+  return concatBytes([head, payload]);
 }
 
 /** cosign's older payload ("simple signing"). */

@@ -1,4 +1,4 @@
-/** Bytes: as text, and written whole. */
+/** Bytes: as text, put together, and written whole. */
 
 /** Base64 of a text's UTF-8. */
 export function encodeBase64(text: string): string {
@@ -26,6 +26,17 @@ export function latin1(bytes: Uint8Array): string {
 /** The reverse of {@linkcode latin1}. */
 export function fromLatin1(text: string): Uint8Array {
   return Uint8Array.from(text, (char) => char.charCodeAt(0));
+}
+
+/** The parts as one piece. */
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 /** Writes all bytes: one call may write fewer. */

@@ -5,6 +5,7 @@
  * in plain letters, and directives without side effects.
  */
 
+import { concatBytes } from "../base/bytes.ts";
 import { escapeInvisible } from "../base/invisible.ts";
 import { findFlags } from "../kube/config/kubectl_flags.ts";
 import { printError } from "./error_report.ts";
@@ -182,12 +183,6 @@ export class CompletionRun {
 
   /** The filtered answer. */
   answer(): string {
-    const all = new Uint8Array(this.#size);
-    let at = 0;
-    for (const chunk of this.#chunks) {
-      all.set(chunk, at);
-      at += chunk.length;
-    }
-    return filterCompletions(new TextDecoder().decode(all), this.#words);
+    return filterCompletions(new TextDecoder().decode(concatBytes(this.#chunks)), this.#words);
   }
 }

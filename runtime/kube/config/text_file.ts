@@ -1,5 +1,7 @@
 /** Reads text files as kubectl does. */
 
+import { concatBytes } from "../../base/bytes.ts";
+
 /** A file's text. @throws as Deno.readFileSync; an error in words for devices, which Deno does not open */
 export function readText(path: string): string {
   const file = followed(path);
@@ -57,13 +59,7 @@ function readStdin(): Uint8Array {
   for (let count = Deno.stdin.readSync(buffer); count !== null; count = Deno.stdin.readSync(buffer)) {
     parts.push(buffer.slice(0, count));
   }
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return concatBytes(parts);
 }
 
 /** Decodes UTF-8, or UTF-16 with a byte order mark, which PowerShell's `>` writes. */

@@ -1,5 +1,6 @@
 /** HTTP/1.1 message bodies: finds the end of a response's body (RFC 9112 6), and sends a request's body. */
 
+import { concatBytes } from "../../base/bytes.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import { bytesOf, type Head, HttpError } from "./http_head.ts";
 import type { Input } from "./http_input.ts";
@@ -122,11 +123,7 @@ export async function sendChunks(
     if (done) break;
     if (value.length === 0) continue;
     const size = bytesOf(`${value.length.toString(16)}\r\n`);
-    const chunk = new Uint8Array(size.length + value.length + 2);
-    chunk.set(size);
-    chunk.set(value, size.length);
-    chunk.set([13, 10], size.length + value.length);
-    await writeAll(connection, chunk);
+    await writeAll(connection, concatBytes([size, value, bytesOf("\r\n")]));
   }
   await writeAll(connection, bytesOf("0\r\n\r\n"));
 }

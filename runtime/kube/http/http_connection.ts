@@ -1,5 +1,6 @@
 /** One HTTP/1.1 connection: one request and its response at a time. */
 
+import { concatBytes } from "../../base/bytes.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import { bodyReader, framingOf, keepsAlive, sendChunks, writeAll } from "./http_body.ts";
 import { bytesOf, type Head, NoAnswer, readHead } from "./http_head.ts";
@@ -210,10 +211,7 @@ class Upload {
     }
     const head = bytesOf(`${lines.join("\r\n")}\r\n\r\n`);
     if (bytes && bytes.length <= TOGETHER) {
-      const whole = new Uint8Array(head.length + bytes.length);
-      whole.set(head);
-      whole.set(bytes, head.length);
-      return await writeAll(this.#connection, whole);
+      return await writeAll(this.#connection, concatBytes([head, bytes]));
     }
     await writeAll(this.#connection, head);
     if (bytes) await writeAll(this.#connection, bytes);

@@ -3,6 +3,8 @@
  * process gives up `ffi`; later calls need no permission.
  */
 
+import { concatBytes } from "../../base/bytes.ts";
+
 interface Numbers {
   readonly close: number;
   readonly dup3: number;
@@ -249,13 +251,7 @@ export class Syscalls {
       at += count;
       if (at > most) throw new RangeError("a file that is too large");
     }
-    const all = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const chunk of chunks) {
-      all.set(chunk, at);
-      at += chunk.length;
-    }
-    return all;
+    return concatBytes(chunks);
   }
 
   /** The names in an open directory; undefined if it cannot be read. */

@@ -3,6 +3,7 @@
  * memory, as long as nothing else needs the event loop. There is no signal listener, so Ctrl-C ends a plugin at once.
  */
 
+import { concatBytes } from "../../base/bytes.ts";
 import { AppError } from "../../base/errors.ts";
 import type { ByteSink, ByteSource, MaybePromise } from "./streams.ts";
 
@@ -142,11 +143,7 @@ export class StdinSource implements ByteSource {
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  if (a.length === 0) return b;
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
+  return a.length === 0 ? b : concatBytes([a, b]);
 }
 
 /** stdout or stderr. A write waits for the reader, so nothing accumulates here. */

@@ -1,5 +1,9 @@
-/** What a terminal does with a line that is typed, where it is asked to hand over keys: the end of POSIX's canonical mode
- * that is left to us when nothing is to be shown. Pure. */
+/**
+ * Edits a typed line as a terminal does in POSIX's canonical mode. For hidden input the terminal passes on single keys,
+ * so that it shows none. Pure.
+ */
+
+import { concatBytes } from "../../base/bytes.ts";
 
 const END_OF_FILE = 0x04; // Ctrl-D
 const BACKSPACE = 0x08;
@@ -33,13 +37,7 @@ export class LineEditor {
     const parts = [...this.#done, Uint8Array.from(this.#line)];
     this.#done = [];
     this.#line = [];
-    const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    return bytes;
+    return concatBytes(parts);
   }
 
   #key(byte: number): void {

@@ -2,6 +2,7 @@
 
 export { fromLatin1, latin1 } from "../../../base/bytes.ts";
 
+import { concatBytes } from "../../../base/bytes.ts";
 import { WasiError } from "../../errno.ts";
 import type { GuestPath } from "../file_tree.ts";
 
@@ -22,10 +23,7 @@ export function nameOf(path: GuestPath): { parent: Uint8Array; name: Uint8Array;
 }
 
 export function join(directory: Uint8Array, name: Uint8Array): Uint8Array {
-  const path = new Uint8Array(directory.length + name.length);
-  path.set(directory);
-  path.set(name, directory.length);
-  return path;
+  return concatBytes([directory, name]);
 }
 
 /** @throws WasiError invalid for a value that is neither text nor bytes, which a check of its bytes would not understand */
