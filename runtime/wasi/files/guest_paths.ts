@@ -1,6 +1,7 @@
 /** Paths as a plugin writes them. Pure. */
 
 import { decodeUtf8 } from "../../base/bytes.ts";
+import { pathBelow } from "../../base/host_path.ts";
 import { WasiError } from "../errno.ts";
 import type { GuestPath } from "./file_tree.ts";
 
@@ -29,7 +30,7 @@ export function normalized(path: string): string {
 
 /** The part of a path below a root, or `.`. */
 export function restOf(path: string, root: string): string {
-  return path === root ? "." : path.slice(root === "/" ? 1 : root.length + 1);
+  return pathBelow(path, root) ?? ".";
 }
 
 /** A name in a directory. */

@@ -9,7 +9,7 @@
  */
 
 import type { KubeFiles } from "../../sandbox/types.ts";
-import { baseName, isBelow, parentOf } from "../../base/host_path.ts";
+import { baseName, parentOf, pathBelow } from "../../base/host_path.ts";
 import { WasiError } from "../errno.ts";
 import type { AnyFile, DirectoryNode, FileTree, GuestPath, NewTime, OpenOptions, Stat } from "./file_tree.ts";
 import { normalized, textOf } from "./guest_paths.ts";
@@ -167,9 +167,9 @@ export class KubeconfigTree extends WrappedTree implements FileTree {
         if (name === this.#name || isCompanion(name, this.#name)) return { node: from, path, name };
       }
       const { home } = this.#kube;
-      if (this.#private === undefined || home === undefined || !isBelow(absolute, home, false)) continue;
-      const below = absolute.slice(home.length + 1);
-      if (!PRIVATE_NAMES.has(below.split("/", 1)[0]!)) continue;
+      if (this.#private === undefined || home === undefined) continue;
+      const below = pathBelow(absolute, home, false);
+      if (below === undefined || !PRIVATE_NAMES.has(below.split("/", 1)[0]!)) continue;
       return { node: this.#private, path: `kube/${below}${text!.endsWith("/") ? "/" : ""}` };
     }
     return { node: from, path };

@@ -12,6 +12,11 @@ export function formatAddress({ tag, val }: Wit.IpAddress): string {
   return tag === "ipv4" ? val.join(".") : val.map((part) => part.toString(16)).join(":");
 }
 
+/** A socket's address as text, without the port. */
+export function addressText({ tag, val: { address } }: SocketAddress): string {
+  return formatAddress({ tag, val: address } as Wit.IpAddress);
+}
+
 /** Parses an address in the form that operating systems and URLs give it; undefined for other text. */
 export function parseAddress(text: string): Wit.IpAddress | undefined {
   if (!text.includes(":")) {

@@ -14,7 +14,7 @@ import {
 } from "../streams/connection_streams.ts";
 import type { LoopbackListener } from "../loopback_listener.ts";
 import { InputStream, OutputStream } from "./io.ts";
-import { formatAddress, isMapped, isUnicast, isWildcard, socketAddress } from "./ip_addresses.ts";
+import { addressText, isMapped, isUnicast, isWildcard, socketAddress } from "./ip_addresses.ts";
 import { type Pollable, pollableOf } from "./pollables.ts";
 import { type Family, HOPS, positive, SocketHints } from "./socket_hints.ts";
 import { type Code, codeOf, type SocketHost } from "./socket_host.ts";
@@ -78,7 +78,7 @@ export class TcpSocket extends SocketHints {
     if (this.#state !== "unbound") throw "invalid-state";
     this.#checkAddress(address);
     if (!isWildcard(address) || address.val.port !== 0) {
-      const text = formatAddress({ tag: address.tag, val: address.val.address } as Wit.IpAddress);
+      const text = addressText(address);
       this.#openListener(canonicalAddress(text) ?? text, address.val.port);
     }
     this.#state = "bind-started";
@@ -105,7 +105,7 @@ export class TcpSocket extends SocketHints {
     this.#checkAddress(address);
     if (isWildcard(address) || address.val.port === 0) throw "invalid-argument";
     this.#state = "connecting";
-    const text = formatAddress({ tag: address.tag, val: address.val.address } as Wit.IpAddress);
+    const text = addressText(address);
     this.#connecting = this.#connect(text, address.val.port).catch((error) => {
       if (error instanceof AppError) this.#host.refused(error);
       this.#failure = codeOf(error);
