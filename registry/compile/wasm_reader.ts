@@ -1,5 +1,6 @@
 /** Reads the header and sections of a WebAssembly binary (core specification 5.5, component model Binary.md). Pure. */
 
+import { decodeUtf8 } from "../../runtime/base/bytes.ts";
 import { AppError } from "../../runtime/base/errors.ts";
 import { readLeb128 } from "../../runtime/base/leb128.ts";
 import { type SectionRange, wasmSections } from "../../runtime/base/wasm_sections.ts";
@@ -117,15 +118,11 @@ export class Reader {
     const length = this.number();
     const start = this.#at;
     this.skip(length);
-    try {
-      return UTF8.decode(this.#bytes.subarray(start, this.#at));
-    } catch {
-      throw invalid(`the name at byte ${start} is not UTF-8`);
-    }
+    const name = decodeUtf8(this.#bytes.subarray(start, this.#at));
+    if (name === undefined) throw invalid(`the name at byte ${start} is not UTF-8`);
+    return name;
   }
 }
-
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The error for a binary with too many sections. */
 export function tooManySections(): AppError {

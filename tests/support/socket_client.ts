@@ -3,7 +3,7 @@
 import type { AppError } from "../../runtime/base/errors.ts";
 import type { Cluster } from "../../runtime/kube/cluster.ts";
 import { openSocket } from "../../runtime/kube/socket_server/socket.ts";
-import { bytesOf } from "../../runtime/kube/http/http_head.ts";
+import { fromLatin1 } from "../../runtime/base/bytes.ts";
 import { HostMemory } from "../../runtime/wasi/host_memory.ts";
 
 /** Opens such a socket. */
@@ -32,7 +32,7 @@ export function openClient(cluster: Cluster, memory = new HostMemory()) {
     told,
     /** Sends a text, one byte a character. */
     async say(text: string) {
-      for (let rest = bytesOf(text); rest.length > 0;) rest = rest.subarray(await socket.write(rest));
+      for (let rest = fromLatin1(text); rest.length > 0;) rest = rest.subarray(await socket.write(rest));
     },
     /** Reads until the other side closes the connection. */
     async hearAll() {

@@ -3,6 +3,7 @@
  * different objects, so that the server acts on the object that was checked.
  */
 
+import { decodeUtf8 } from "../../base/bytes.ts";
 import type { ClusterRequest } from "../cluster.ts";
 import { parseGoYaml } from "../config/go_yaml.ts";
 
@@ -76,12 +77,8 @@ export async function parseBody(
       "the body of the request is neither JSON nor YAML: krew-wasm can't check it against the plugin's grants",
     );
   }
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new UnreadableBody(400, "the body of the request is not UTF-8");
-  }
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw new UnreadableBody(400, "the body of the request is not UTF-8");
   const json = parseJson(text);
   if (json !== undefined) return { value: json.value, bytes };
   if (!isYaml) throw new UnreadableBody(400, "the body of the request is not JSON");

@@ -1,5 +1,6 @@
 /** Reads the certificates of a connection, from data, fields and flags (client-go's clientcmd and rest packages). */
 
+import { fromLatin1 } from "../../base/bytes.ts";
 import { AppError, messageOf } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
 import type { ClusterEntry, Sourced } from "./kubeconfig.ts";
@@ -96,7 +97,7 @@ function decodeBase64(text: string): string | undefined {
   if (base64.length % 4 !== 0 || /\s/.test(base64)) return undefined;
   try {
     const binary = atob(base64);
-    return new TextDecoder().decode(Uint8Array.from(binary, (character) => character.charCodeAt(0)));
+    return new TextDecoder().decode(fromLatin1(binary));
   } catch {
     return undefined;
   }

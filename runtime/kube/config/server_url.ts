@@ -1,7 +1,7 @@
 /** Splits a cluster's `server` into its location and its secrets. Pure. */
 
+import { fromLatin1 } from "../../base/bytes.ts";
 import { toBytes } from "../http/header_text.ts";
-import { bytesOf } from "../http/http_head.ts";
 import { shownUrl } from "./shown_url.ts";
 
 /** Basic credentials in a URL. */
@@ -47,7 +47,9 @@ export function hasZone(text: string): boolean {
 function joinedPath(text: string): string | undefined {
   const [, path = ""] = /^(?:[a-z][a-z0-9+.-]*:\/\/)?[^/?#]*([^?#]*)/is.exec(text) ?? [];
   if (/%(?![0-9a-f]{2})/i.test(path)) return undefined;
-  const bytes = bytesOf(toBytes(path).replace(/%(..)/g, (_, hex) => String.fromCharCode(parseInt(hex, 16))));
+  const bytes = fromLatin1(
+    toBytes(path).replace(/%(..)/g, (_, hex) => String.fromCharCode(parseInt(hex, 16))),
+  );
   const encoded = Array.from(bytes, (byte) => {
     const character = String.fromCharCode(byte);
     return /[\w.~$&+,/:;=@-]/.test(character)

@@ -3,23 +3,19 @@
  * text values use UTF-8, as net/http and client-go do. Pure.
  */
 
+import { decodeUtf8, fromLatin1, latin1 } from "../../base/bytes.ts";
+
 type Headers = readonly (readonly [name: string, value: string])[];
 
 /** A text as a header value: its UTF-8, one character for each byte. */
 export function toBytes(text: string): string {
   if (isAscii(text)) return text;
-  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+  return latin1(new TextEncoder().encode(text));
 }
 
 /** A header value as text: decoded as UTF-8, or as ISO 8859-1 if it is invalid. */
 export function toText(value: string): string {
-  if (isAscii(value)) return value;
-  try {
-    const bytes = Uint8Array.from(value, (character) => character.charCodeAt(0));
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return value;
-  }
+  return isAscii(value) ? value : decodeUtf8(fromLatin1(value)) ?? value;
 }
 
 /** An interface's headers as they are sent. */

@@ -1,8 +1,8 @@
 /** HTTP/1.1 message bodies: finds the end of a response's body (RFC 9112 6), and sends a request's body. */
 
-import { concatBytes } from "../../base/bytes.ts";
+import { concatBytes, fromLatin1 } from "../../base/bytes.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
-import { bytesOf, type Head, HttpError } from "./http_head.ts";
+import { type Head, HttpError } from "./http_head.ts";
 import type { Input } from "./http_input.ts";
 
 /** How a body ends: it is empty, has a length, is chunked, or ends with the connection. */
@@ -122,8 +122,8 @@ export async function sendChunks(
     const { done, value } = await reader.read();
     if (done) break;
     if (value.length === 0) continue;
-    const size = bytesOf(`${value.length.toString(16)}\r\n`);
-    await writeAll(connection, concatBytes([size, value, bytesOf("\r\n")]));
+    const size = fromLatin1(`${value.length.toString(16)}\r\n`);
+    await writeAll(connection, concatBytes([size, value, fromLatin1("\r\n")]));
   }
-  await writeAll(connection, bytesOf("0\r\n\r\n"));
+  await writeAll(connection, fromLatin1("0\r\n\r\n"));
 }

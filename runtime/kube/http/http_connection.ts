@@ -1,9 +1,9 @@
 /** One HTTP/1.1 connection: one request and its response at a time. */
 
-import { concatBytes } from "../../base/bytes.ts";
+import { concatBytes, fromLatin1 } from "../../base/bytes.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import { bodyReader, framingOf, keepsAlive, sendChunks, writeAll } from "./http_body.ts";
-import { bytesOf, type Head, NoAnswer, readHead } from "./http_head.ts";
+import { type Head, NoAnswer, readHead } from "./http_head.ts";
 import { Input } from "./http_input.ts";
 
 /** A request as it is sent. */
@@ -209,7 +209,7 @@ class Upload {
     else if (bytes || method === "POST" || method === "PUT" || method === "PATCH") {
       lines.push(`content-length: ${bytes?.length ?? 0}`);
     }
-    const head = bytesOf(`${lines.join("\r\n")}\r\n\r\n`);
+    const head = fromLatin1(`${lines.join("\r\n")}\r\n\r\n`);
     if (bytes && bytes.length <= TOGETHER) {
       return await writeAll(this.#connection, concatBytes([head, bytes]));
     }

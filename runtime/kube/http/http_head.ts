@@ -3,6 +3,7 @@
  * hyper, which is below Deno's fetch, does not. Pure, apart from reading its input.
  */
 
+import { latin1 } from "../../base/bytes.ts";
 import { isToken } from "../../base/http_token.ts";
 import { printable } from "../../base/text.ts";
 import { toText } from "./header_text.ts";
@@ -69,7 +70,7 @@ function endOfHead(bytes: Uint8Array, from: number): { text: number; whole: numb
 
 /** @throws HttpError */
 export function parseHead(bytes: Uint8Array): Head {
-  const [first = "", ...lines] = byteString(bytes).split(/\r?\n/);
+  const [first = "", ...lines] = latin1(bytes).split(/\r?\n/);
   // A later minor version is read as 1.1 (RFC 9110 2.5).
   const [, minor, status] = /^HTTP\/1\.(\d) +([1-9]\d\d)(?: |$)/.exec(first) ?? [];
   if (status === undefined) {
@@ -110,20 +111,4 @@ export function withoutBlanks(text: string, start: number, where: "both" | "end"
 /** RFC 9110 5.6.3: a space or a tab. */
 function isBlank(text: string, at: number): boolean {
   return text[at] === " " || text[at] === "\t";
-}
-
-/** One character for each byte. */
-function byteString(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
-  }
-  return text;
-}
-
-/** One byte for each character. */
-export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
-  return bytes;
 }

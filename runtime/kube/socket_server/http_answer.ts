@@ -1,9 +1,9 @@
 /** Answers as they are written to a plugin's socket (RFC 9112). */
 
+import { fromLatin1 } from "../../base/bytes.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import type { ClusterResponse } from "../cluster.ts";
 import { sendChunks, writeAll } from "../http/http_body.ts";
-import { bytesOf } from "../http/http_head.ts";
 
 /** What of a request decides how its answer is framed. */
 export interface Asked {
@@ -88,7 +88,7 @@ export function headOf(
   headers: readonly (readonly [name: string, value: string])[],
 ): Uint8Array<ArrayBuffer> {
   const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`);
-  return bytesOf(`HTTP/1.1 ${status} ${REASONS[status] ?? ""}\r\n${lines.join("")}\r\n`);
+  return fromLatin1(`HTTP/1.1 ${status} ${REASONS[status] ?? ""}\r\n${lines.join("")}\r\n`);
 }
 
 /** RFC 9110 15, as far as API servers and proxies before them send it. */

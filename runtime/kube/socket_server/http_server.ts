@@ -3,6 +3,7 @@
  * every other interface, and sends the request with the host's own client and the user's credentials.
  */
 
+import { latin1 } from "../../base/bytes.ts";
 import { AppError, messageOf } from "../../base/errors.ts";
 import { printable } from "../../base/text.ts";
 import type { HostMemory } from "../../wasi/host_memory.ts";
@@ -165,7 +166,7 @@ async function readHead(input: Input, memory: HostMemory): Promise<string | unde
         if (end - 1 > line) line = at;
         else if (line === start && start === 0) start = line = at;
         else {
-          const text = textOf(bytes.subarray(start, Math.max(start, line - 2)));
+          const text = latin1(bytes.subarray(start, Math.max(start, line - 2)));
           input.take(at);
           return text;
         }
@@ -186,15 +187,6 @@ async function readHead(input: Input, memory: HostMemory): Promise<string | unde
   } finally {
     kept.end();
   }
-}
-
-/** A character for each byte. */
-function textOf(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
-  }
-  return text;
 }
 
 const BAD_REASONS = {

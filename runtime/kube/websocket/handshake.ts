@@ -1,10 +1,11 @@
 /** Upgrades a request to a WebSocket (RFC 6455 4): sends the head, and reads a refusal. */
 
+import { fromLatin1 } from "../../base/bytes.ts";
 import { printable } from "../../base/text.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import type { ClusterResponse } from "../cluster.ts";
 import { bodyReader, framingOf, writeAll } from "../http/http_body.ts";
-import { bytesOf, type Head, HttpError, readHead } from "../http/http_head.ts";
+import { type Head, HttpError, readHead } from "../http/http_head.ts";
 import { Input } from "../http/http_input.ts";
 import { UpgradedConnection } from "./channels.ts";
 import { acceptOf, type Close, WebSocketConnection } from "./frames.ts";
@@ -101,7 +102,7 @@ export async function askToUpgrade(
   lines: readonly string[],
   shownOf: (headers: Head["headers"]) => Head["headers"],
 ): Promise<Agreed | { readonly refused: ClusterResponse }> {
-  await writeAll(connection, bytesOf(`${lines.join("\r\n")}\r\n\r\n`));
+  await writeAll(connection, fromLatin1(`${lines.join("\r\n")}\r\n\r\n`));
   const input = new Input(connection);
   const head = await readHead(input);
   const shown = shownOf(head.headers);

@@ -1,6 +1,6 @@
 /** Encodes file data for messages between a run and its broker, where JSON has no form. Pure. */
 
-import { bytesOf, latin1 } from "../../wasi/files/linux/byte_paths.ts";
+import { bytesOf, fromLatin1, latin1 } from "../../wasi/files/linux/byte_paths.ts";
 import type { Entry, GuestPath, NewTime, NodeType, Stat } from "../../wasi/files/file_tree.ts";
 import type { Json } from "./channel.ts";
 import type { Fields } from "./fields.ts";
@@ -12,7 +12,7 @@ export function pathToText(path: GuestPath): string {
 
 /** The reverse of {@linkcode pathToText}. */
 export function pathOfText(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+  return fromLatin1(text);
 }
 
 /** Times as texts: nanoseconds, `now`, or null. */

@@ -1,5 +1,7 @@
 /** Parses `/proc/self/mountinfo` (proc_pid_mountinfo(5)). Pure. */
 
+import { latin1 } from "../../base/bytes.ts";
+
 /** A mount. */
 export interface Mountpoint {
   readonly id: bigint;
@@ -40,13 +42,9 @@ function unescaped(text: string): string {
   const bytes = new TextEncoder().encode(text);
   const plain: number[] = [];
   for (let at = 0; at < bytes.length; at++) {
-    const octal = bytes[at] === 0x5c ? /^[0-3][0-7]{2}$/.exec(ascii(bytes.subarray(at + 1, at + 4))) : null;
+    const octal = bytes[at] === 0x5c ? /^[0-3][0-7]{2}$/.exec(latin1(bytes.subarray(at + 1, at + 4))) : null;
     plain.push(octal ? parseInt(octal[0], 8) : bytes[at]!);
     if (octal) at += 3;
   }
   return new TextDecoder().decode(Uint8Array.from(plain));
-}
-
-function ascii(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
 }

@@ -1,6 +1,6 @@
 /** wasi:http/types.fields: headers of requests and responses. */
 
-import { latin1 } from "../../base/bytes.ts";
+import { fromLatin1, latin1 } from "../../base/bytes.ts";
 import { isToken } from "../../base/http_token.ts";
 import { contentLength } from "../streams/body.ts";
 import type { Kept } from "../host_memory.ts";
@@ -57,7 +57,7 @@ export class Fields {
     // fetch returns a header's bytes as Latin-1 characters.
     fields.#entries = entries.map((
       [name, value],
-    ) => [name, Uint8Array.from(value, (character) => character.charCodeAt(0))]);
+    ) => [name, fromLatin1(value)]);
     fields.#immutable = true;
     fields.#kept.grow(fields[BYTES]());
     return fields;

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { bodyReader, framingOf, keepsAlive } from "../../../../runtime/kube/http/http_body.ts";
-import { bytesOf, LARGEST_HEAD, parseHead, readHead } from "../../../../runtime/kube/http/http_head.ts";
+import { fromLatin1 } from "../../../../runtime/base/bytes.ts";
+import { LARGEST_HEAD, parseHead, readHead } from "../../../../runtime/kube/http/http_head.ts";
 import { HttpConnection } from "../../../../runtime/kube/http/http_connection.ts";
 import { Input } from "../../../../runtime/kube/http/http_input.ts";
 import type { Duplex } from "../../../../runtime/wasi/streams/connection_streams.ts";
@@ -10,7 +11,7 @@ import { fc, fuzz } from "../../../support/fuzz.ts";
 
 /** A connection that returns the given pieces. */
 function saying(pieces: readonly string[], written: string[] = []): Duplex & { closed: boolean } {
-  const waiting = pieces.map(bytesOf);
+  const waiting = pieces.map(fromLatin1);
   return {
     closed: false,
     read(into) {
@@ -33,7 +34,7 @@ function saying(pieces: readonly string[], written: string[] = []): Duplex & { c
   };
 }
 
-const head = (text: string) => parseHead(bytesOf(text));
+const head = (text: string) => parseHead(fromLatin1(text));
 const inputOf = (...pieces: string[]) => new Input(saying(pieces));
 
 Deno.test("parseHead() accepts only HTTP/1", () => {
@@ -268,7 +269,7 @@ Deno.test("a request is sent unchanged, with framing headers", async () => {
   assert.equal(await send("GET"), `${start("GET")}\r\n`);
   assert.equal(await send("DELETE"), `${start("DELETE")}\r\n`);
   assert.equal(await send("POST"), `${start("POST")}content-length: 0\r\n\r\n`);
-  assert.equal(await send("PUT", bytesOf("abc")), `${start("PUT")}content-length: 3\r\n\r\nabc`);
+  assert.equal(await send("PUT", fromLatin1("abc")), `${start("PUT")}content-length: 3\r\n\r\nabc`);
   const large = new Uint8Array(100_000).fill(97);
   assert.equal(
     (await send("PUT", large)).length,
@@ -281,7 +282,7 @@ Deno.test("an early answer ends the upload; a failing upload ends the request", 
   const endless = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
       await new Promise((resolve) => setTimeout(resolve, 1));
-      if (!cancelled) controller.enqueue(bytesOf("x"));
+      if (!cancelled) controller.enqueue(fromLatin1("x"));
     },
     cancel: () => void (cancelled = true),
   });
