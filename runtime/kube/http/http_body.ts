@@ -1,6 +1,6 @@
 /** HTTP/1.1 message bodies: finds the end of a response's body (RFC 9112 6), and sends a request's body. */
 
-import { concatBytes, fromLatin1 } from "../../base/bytes.ts";
+import { concatBytes, fromLatin1, latin1 } from "../../base/bytes.ts";
 import type { Duplex } from "../../wasi/streams/connection_streams.ts";
 import { type Head, HttpError } from "./http_head.ts";
 import type { Input } from "./http_input.ts";
@@ -101,7 +101,7 @@ async function readTrailers(input: Input): Promise<void> {
 async function readLine(input: Input): Promise<string> {
   for (let searched = 0;;) {
     const end = input.bytes.indexOf(10, searched);
-    if (end >= 0) return String.fromCharCode(...input.take(end + 1)).replace(/\r?\n$/, "");
+    if (end >= 0) return latin1(input.take(end + 1)).replace(/\r?\n$/, "");
     searched = input.bytes.length;
     if (searched > LONGEST_LINE) throw new HttpError("the server sent a line without end");
     if (!await input.more()) throw new HttpError(BROKEN_OFF);

@@ -1,5 +1,6 @@
 /** The HTTP client for a connection's server, direct or through its proxy. */
 
+import { encodeBase64 } from "../../base/bytes.ts";
 import { checkCertificate } from "./certificates.ts";
 import type { ClientCertificate, Connection } from "../config/connection.ts";
 import { dialForward, dialWithin, type Patience } from "../sockets/dial.ts";
@@ -48,6 +49,5 @@ export async function openClient(
 }
 
 function basic(username: string, password: string): string {
-  const bytes = new TextEncoder().encode(`${username}:${password}`);
-  return `Basic ${btoa(String.fromCharCode(...bytes))}`;
+  return `Basic ${encodeBase64(`${username}:${password}`)}`;
 }
